@@ -161,3 +161,14 @@ func (a *Alarm) WithoutAction(action string, now time.Time) *Alarm {
 func (a *Alarm) HasAction(prefix string) bool {
 	return slices.ContainsFunc(a.Actions(), func(action string) bool { return strings.HasPrefix(action, prefix) })
 }
+
+// OfPolicy returns an alarm of a policy that tracks a target, with the description that AWS gives it (ecs.md 4.6, 6.5).
+// Its only action is the policy. Missing data do not change its state.
+func OfPolicy(region, account, policyARN, name string, m Measure, c scaling.Condition, now time.Time) *Alarm {
+	c.MissingData = scaling.MissingIsMissing
+	return &Alarm{
+		ARN: ARN(region, account, name), Name: name, Region: region, Account: account,
+		Description:    "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy " + policyARN + ".",
+		ActionsEnabled: true, AlarmActions: []string{policyARN}, Measure: m, Condition: c, UpdatedAt: now,
+	}
+}

@@ -103,6 +103,14 @@ func SplitLabel(text string) (balancer, group string, ok bool) {
 	return m[1], m[2], true
 }
 
+// RequestsOfTargets returns the metric RequestsPerTarget of the load balancer and the target group in the label.
+func (p *Predefined) RequestsOfTargets() alarm.Measure {
+	balancer, group, _ := SplitLabel(p.Label)
+	return alarm.Measure{Statistic: "Sum", Metric: alarm.Metric{Namespace: "AWS/ApplicationELB",
+		Name: "RequestCountPerTarget", Dimensions: []alarm.Dimension{
+			{Name: "TargetGroup", Value: group}, {Name: "LoadBalancer", Value: balancer}}}}
+}
+
 // Measure returns the metric of a policy for a resource, and the statistic of its values (ecs.md 6.5).
 func (t *Tracking) Measure(resourceID string) alarm.Measure {
 	if t.Customized != nil {
@@ -112,10 +120,7 @@ func (t *Tracking) Measure(resourceID string) alarm.Measure {
 	name := "CPUUtilization"
 	switch t.Predefined.Type {
 	case RequestsPerTarget:
-		balancer, group, _ := SplitLabel(t.Predefined.Label)
-		return alarm.Measure{Statistic: "Sum", Metric: alarm.Metric{Namespace: "AWS/ApplicationELB",
-			Name: "RequestCountPerTarget", Dimensions: []alarm.Dimension{
-				{Name: "TargetGroup", Value: group}, {Name: "LoadBalancer", Value: balancer}}}}
+		return t.Predefined.RequestsOfTargets()
 	case AverageMemory:
 		name = "MemoryUtilization"
 	}
@@ -150,13 +155,7 @@ func (p *Policy) Alarms(now time.Time) []*alarm.Alarm {
 }
 
 func (p *Policy) alarm(name string, c scaling.Condition, now time.Time) *alarm.Alarm {
-	c.MissingData = scaling.MissingIsMissing
-	return &alarm.Alarm{
-		ARN: alarm.ARN(p.Region, p.Account, name), Name: name, Region: p.Region, Account: p.Account,
-		Description:    "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy " + p.ARN() + ".",
-		ActionsEnabled: true, AlarmActions: []string{p.ARN()},
-		Measure: p.Tracking.Measure(p.ResourceID), Condition: c, UpdatedAt: now,
-	}
+	return alarm.OfPolicy(p.Region, p.Account, p.ARN(), name, p.Tracking.Measure(p.ResourceID), c, now)
 }
 
 // AlarmARNs returns the ARNs of the policy's alarms.

@@ -101,10 +101,7 @@ func (p *Policy) Measure() alarm.Measure {
 		return *p.Tracking.Customized
 	}
 	if p.Tracking.Predefined.Type == RequestsPerTarget {
-		balancer, group, _ := appscaling.SplitLabel(p.Tracking.Predefined.Label)
-		return alarm.Measure{Statistic: "Sum", Metric: alarm.Metric{Namespace: "AWS/ApplicationELB",
-			Name: "RequestCountPerTarget", Dimensions: []alarm.Dimension{
-				{Name: "TargetGroup", Value: group}, {Name: "LoadBalancer", Value: balancer}}}}
+		return p.Tracking.Predefined.RequestsOfTargets()
 	}
 	return alarm.Measure{Statistic: "Average", Metric: alarm.Metric{Namespace: "AWS/EC2", Name: "CPUUtilization",
 		Dimensions: []alarm.Dimension{{Name: "AutoScalingGroupName", Value: p.Group}}}}
@@ -127,12 +124,7 @@ func (p *Policy) Alarms(now time.Time) []*alarm.Alarm {
 }
 
 func (p *Policy) alarm(name string, c scaling.Condition, now time.Time) *alarm.Alarm {
-	c.MissingData = scaling.MissingIsMissing
-	return &alarm.Alarm{
-		ARN: alarm.ARN(p.Region, p.Account, name), Name: name, Region: p.Region, Account: p.Account,
-		Description:    "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy " + p.ARN() + ".",
-		ActionsEnabled: true, AlarmActions: []string{p.ARN()}, Measure: p.Measure(), Condition: c, UpdatedAt: now,
-	}
+	return alarm.OfPolicy(p.Region, p.Account, p.ARN(), name, p.Measure(), c, now)
 }
 
 // AlarmARNs returns the ARNs of the alarms that the policy has.

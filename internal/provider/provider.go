@@ -92,19 +92,13 @@ func Alarms(p *ecs.CapacityProvider, g *fleet.AutoScalingGroup, c *ecs.Cluster, 
 	target := scaling.Tracking{Target: float64(p.AutoScalingGroupProvider.ManagedScaling.TargetCapacity)}
 	high, low := target.ReservationAlarms()
 	highName, lowName := scaling.AlarmNames(g.Name, p.HighID, p.LowID)
-	policy := p.PolicyARN()
-	make := func(name string, condition scaling.Condition) *alarm.Alarm {
-		condition.MissingData = scaling.MissingIsMissing
-		return &alarm.Alarm{
-			ARN: alarm.ARN(g.Region, g.Account, name), Name: name, Region: g.Region, Account: g.Account,
-			Description:    "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy " + policy + ".",
-			ActionsEnabled: true, AlarmActions: []string{policy}, Condition: condition, UpdatedAt: now,
-			Measure: alarm.Measure{Statistic: "Average", Metric: alarm.Metric{Namespace: Namespace, Name: Reservation,
-				Dimensions: []alarm.Dimension{{Name: "CapacityProviderName", Value: p.Name},
-					{Name: "ClusterName", Value: c.ClusterName}}}},
-		}
+	measure := alarm.Measure{Statistic: "Average", Metric: alarm.Metric{Namespace: Namespace, Name: Reservation,
+		Dimensions: []alarm.Dimension{{Name: "CapacityProviderName", Value: p.Name},
+			{Name: "ClusterName", Value: c.ClusterName}}}}
+	return []*alarm.Alarm{
+		alarm.OfPolicy(g.Region, g.Account, p.PolicyARN(), highName, measure, high, now),
+		alarm.OfPolicy(g.Region, g.Account, p.PolicyARN(), lowName, measure, low, now),
 	}
-	return []*alarm.Alarm{make(highName, high), make(lowName, low)}
 }
 
 // Follow makes the alarms and the tag those that the capacity provider needs now, and deletes what it does not need. It

@@ -6,6 +6,7 @@ import (
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/scaling"
 )
@@ -18,11 +19,29 @@ func (t *Tables) StatusOf(a *alarm.Alarm) *alarm.Status {
 	return alarm.NewStatus(a.ARN, a.UpdatedAt) // every alarm has a row
 }
 
+// InAlarm returns what an alarm has observed last, nil if it does not exist or is not in the state ALARM.
+func (t *Tables) InAlarm(alarmARN string) *scaling.Observation {
+	a, exists := t.Alarms.Get(alarmARN)
+	status, ok := t.AlarmStatus.Get(alarmARN)
+	if !exists || !ok || status.Value != scaling.InAlarm {
+		return nil
+	}
+	return new(status.Observation(a))
+}
+
+// ManagedScalingOf returns the capacity provider whose managed scaling has a policy; false for other policies.
+func (t *Tables) ManagedScalingOf(policyARN string) (*ecs.CapacityProvider, bool) {
+	for p := range t.CapacityProviders.By(CapacityProvidersByPolicy, policyARN) {
+		return p, true
+	}
+	return nil, false
+}
+
 // PaceOf returns the pace of an alarm on a server with a pace: that of its tags, or that of a scalable target whose
 // policy it calls, or that of the Auto Scaling group whose managed scaling it calls.
 func (t *Tables) PaceOf(a *alarm.Alarm, server scaling.Pace) scaling.Pace {
 	for _, action := range a.Actions() {
-		for p := range t.CapacityProviders.By(CapacityProvidersByPolicy, action) {
+		if p, ok := t.ManagedScalingOf(action); ok {
 			key, _ := fleet.GroupKeyFromARN(p.AutoScalingGroupProvider.AutoScalingGroupARN)
 			if g, ok := t.AutoScalingGroups.Get(key); ok {
 				server = scaling.PaceFrom(g.Tags, server)

@@ -48,7 +48,8 @@ func answerActivity(a *appscaling.Activity) shape.ScalingActivity {
 	}
 	for _, why := range a.NotScaled {
 		out.NotScaledReasons = append(out.NotScaledReasons, shape.NotScaledReason{Code: new(string(why.Code)),
-			MinCapacity: number(why.Min), MaxCapacity: number(why.Max), CurrentCapacity: number(why.Current)})
+			MinCapacity: request.Int32(why.Min), MaxCapacity: request.Int32(why.Max),
+			CurrentCapacity: request.Int32(why.Current)})
 	}
 	return out
 }

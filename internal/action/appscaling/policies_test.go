@@ -165,6 +165,7 @@ func TestPoliciesAreRefused(t *testing.T) {
 	a := newAPI(t)
 	a.register(t, chat)
 	const v = "ValidationException: "
+	const metric = v + "The customized metric is invalid: "
 	nan := math.NaN()
 	for _, c := range []struct {
 		what string
@@ -204,20 +205,21 @@ func TestPoliciesAreRefused(t *testing.T) {
 		{"a label of nothing (6.4)", predefined(appscaling.RequestsPerTarget, "app/a/1/targetgroup/b/2"),
 			v + "The target group targetgroup/b/2 in the ResourceLabel is not one of the service service/prod/chat."},
 		{"a metric without a name", custom(func(c *customIn) { c.MetricName = nil }),
-			v + "A CustomizedMetricSpecification needs MetricName, Namespace and Statistic."},
+			metric + "a CustomizedMetricSpecification needs MetricName, Namespace and Statistic."},
 		{"a metric without a statistic", custom(func(c *customIn) { c.Statistic = "" }),
-			v + "A CustomizedMetricSpecification needs MetricName, Namespace and Statistic."},
+			metric + "a CustomizedMetricSpecification needs MetricName, Namespace and Statistic."},
 		{"a long name", custom(func(c *customIn) { c.Namespace = new(strings.Repeat("n", 256)) }),
-			v + "MetricName and Namespace have at most 255 characters, and one has 256."},
+			metric + "MetricName and Namespace have at most 255 characters."},
 		{"too many dimensions (7.1)", custom(func(c *customIn) {
 			c.Dimensions = make([]shape.MetricDimension, 31)
-		}), v + "A metric has at most 30 Dimensions, and this one has 31."},
+		}), metric + "a metric has at most 30 Dimensions, and this one has 31."},
 		{"a dimension twice", custom(func(c *customIn) { c.Dimensions = append(c.Dimensions, c.Dimensions[0]) }),
-			v + "The dimension Room is given twice."},
+			metric + "the dimension Room is given twice."},
 		{"a dimension without a value", custom(func(c *customIn) { c.Dimensions[0].Value = new("") }),
-			v + "The name of a dimension has 1 to 255 characters and its value 1 to 1024; those of \"Room\" do not."},
+			metric + "the name of a dimension has 1 to 255 characters and its value 1 to 1024; " +
+				"those of \"Room\" do not."},
 		{"a unit of nobody", custom(func(c *customIn) { c.Unit = new("Furlongs") }),
-			v + "The Unit \"Furlongs\" is not one of CloudWatch."},
+			metric + "the Unit \"Furlongs\" is not one of CloudWatch."},
 		{"no adjustment type (6.9)", step(func(c *stepIn) { c.AdjustmentType = "" }),
 			v + "A step scaling policy needs an AdjustmentType."},
 		{"no steps (5.10)", step(func(c *stepIn) { c.StepAdjustments = nil }),

@@ -11,9 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/appscaling"
-	"github.com/berthhq/berth/internal/awswire/shape/cloudwatch"
 	"github.com/berthhq/berth/internal/ecs"
-	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
@@ -49,7 +47,7 @@ func parsePolicy(in *shape.PutScalingPolicyInput) (*appscaling.Policy, error) {
 func parseStep(in *shape.StepScalingPolicyConfiguration) (*scaling.StepRule, error) {
 	s := &scaling.StepRule{
 		Adjustment: scaling.Adjustment(in.AdjustmentType), Aggregation: scaling.Aggregation(in.MetricAggregationType),
-		Magnitude: whole(in.MinAdjustmentMagnitude), Cooldown: whole(in.Cooldown),
+		Magnitude: request.Int(in.MinAdjustmentMagnitude), Cooldown: request.Int(in.Cooldown),
 	}
 	for _, one := range in.StepAdjustments {
 		s.Steps = append(s.Steps, scaling.Step{Lower: one.MetricIntervalLowerBound,
@@ -64,14 +62,6 @@ func parseStep(in *shape.StepScalingPolicyConfiguration) (*scaling.StepRule, err
 	return s, checkCooldown("Cooldown", s.Cooldown)
 }
 
-// whole converts a number to the type in the rows.
-func whole(n *int32) *int {
-	if n == nil {
-		return nil
-	}
-	return new(int(*n))
-}
-
 func checkCooldown(name string, seconds *int) error {
 	if request.Value(seconds) < 0 {
 		return invalid("%s must be greater than or equal to 0 seconds, and is %d.", name, *seconds)
@@ -84,7 +74,8 @@ var leastTarget, mostTarget = math.Ldexp(1, -360), math.Ldexp(1, 360)
 
 // parseTracking reads the settings of a policy that tracks a target (ecs.md 6.3 to 6.5).
 func parseTracking(in *shape.TargetTrackingScalingPolicyConfiguration) (*appscaling.Tracking, error) {
-	t := &appscaling.Tracking{OutCooldown: whole(in.ScaleOutCooldown), InCooldown: whole(in.ScaleInCooldown)}
+	t := &appscaling.Tracking{
+		OutCooldown: request.Int(in.ScaleOutCooldown), InCooldown: request.Int(in.ScaleInCooldown)}
 	t.Target, t.DisableScaleIn = *in.TargetValue, request.Value(in.DisableScaleIn)
 	if !(t.Target >= leastTarget && t.Target <= mostTarget) { // false for NaN as well
 		return nil, invalid("TargetValue must be in the range of %g to %g, and is %v.", leastTarget, mostTarget,
@@ -144,12 +135,8 @@ func checkLabel(t *state.Tables, call *awswire.Call, r resource, label string) e
 	}) {
 		return invalid("The target group %s in the ResourceLabel is not one of the service %s.", group, r.id)
 	}
-	for l := range t.Listeners.By(state.ListenersByLoadBalancer, balancerARN) {
-		for rule := range t.Rules.By(state.RulesByListener, l.ARN) {
-			if slices.Contains(elb.Uses(rule.Actions), groupARN) {
-				return nil
-			}
-		}
+	if slices.Contains(t.LoadBalancersOf(groupARN), balancerARN) {
+		return nil
 	}
 	return invalid("The load balancer %s in the ResourceLabel does not route requests to the target group %s.",
 		balancer, group)
@@ -159,28 +146,12 @@ func checkLabel(t *state.Tables, call *awswire.Call, r resource, label string) e
 func parseCustomized(in *shape.CustomizedMetricSpecification) (*alarm.Measure, error) {
 	m := &alarm.Measure{Statistic: in.Statistic, Unit: request.Value(in.Unit), Metric: alarm.Metric{
 		Namespace: request.Value(in.Namespace), Name: request.Value(in.MetricName)}}
-	if m.Metric.Namespace == "" || m.Metric.Name == "" || m.Statistic == "" {
-		return nil, invalid("A CustomizedMetricSpecification needs MetricName, Namespace and Statistic.")
-	}
-	if n := max(len(m.Metric.Namespace), len(m.Metric.Name)); n > 255 {
-		return nil, invalid("MetricName and Namespace have at most 255 characters, and one has %d.", n)
-	}
-	if n := len(in.Dimensions); n > 30 { // ecs.md 7.1
-		return nil, invalid("A metric has at most 30 Dimensions, and this one has %d.", n)
-	}
 	for _, d := range in.Dimensions {
-		one := alarm.Dimension{Name: *d.Name, Value: *d.Value}
-		switch {
-		case one.Name == "" || len(one.Name) > 255 || one.Value == "" || len(one.Value) > 1024:
-			return nil, invalid("The name of a dimension has 1 to 255 characters and its value 1 to 1024; those of "+
-				"%q do not.", one.Name)
-		case slices.ContainsFunc(m.Metric.Dimensions, func(d alarm.Dimension) bool { return d.Name == one.Name }):
-			return nil, invalid("The dimension %s is given twice.", one.Name)
-		}
-		m.Metric.Dimensions = append(m.Metric.Dimensions, one)
+		m.Metric.Dimensions = append(m.Metric.Dimensions, alarm.Dimension{
+			Name: request.Value(d.Name), Value: request.Value(d.Value)})
 	}
-	if units := cloudwatch.EnumValues("StandardUnit"); m.Unit != "" && !slices.Contains(units, m.Unit) {
-		return nil, invalid("The Unit %q is not one of CloudWatch.", m.Unit)
+	if err := request.CheckMeasure(m); err != nil {
+		return nil, invalid("The customized metric is invalid: %v.", err)
 	}
 	return m, nil
 }
@@ -191,20 +162,12 @@ func answerStep(s *scaling.StepRule) *shape.StepScalingPolicyConfiguration {
 	}
 	return &shape.StepScalingPolicyConfiguration{
 		AdjustmentType: string(s.Adjustment), MetricAggregationType: string(s.Aggregation),
-		Cooldown: number(s.Cooldown), MinAdjustmentMagnitude: number(s.Magnitude),
+		Cooldown: request.Int32(s.Cooldown), MinAdjustmentMagnitude: request.Int32(s.Magnitude),
 		StepAdjustments: request.Answers(s.Steps, func(one scaling.Step) shape.StepAdjustment {
 			return shape.StepAdjustment{ScalingAdjustment: new(int32(one.By)), MetricIntervalLowerBound: one.Lower,
 				MetricIntervalUpperBound: one.Upper}
 		}),
 	}
-}
-
-// number converts a number of a row to the type in answers.
-func number(n *int) *int32 {
-	if n == nil {
-		return nil
-	}
-	return new(int32(*n))
 }
 
 func answerTracking(t *appscaling.Tracking) *shape.TargetTrackingScalingPolicyConfiguration {
@@ -213,7 +176,7 @@ func answerTracking(t *appscaling.Tracking) *shape.TargetTrackingScalingPolicyCo
 	}
 	out := &shape.TargetTrackingScalingPolicyConfiguration{
 		TargetValue: &t.Target, DisableScaleIn: request.Optional(t.DisableScaleIn),
-		ScaleOutCooldown: number(t.OutCooldown), ScaleInCooldown: number(t.InCooldown),
+		ScaleOutCooldown: request.Int32(t.OutCooldown), ScaleInCooldown: request.Int32(t.InCooldown),
 	}
 	if p := t.Predefined; p != nil {
 		out.PredefinedMetricSpecification = &shape.PredefinedMetricSpecification{PredefinedMetricType: p.Type,

@@ -75,7 +75,7 @@ func changeScheduled(s *appscaling.Scheduled, in *shape.PutScheduledActionInput)
 		if err := checkBounds(do.MinCapacity, do.MaxCapacity, int(low), int(high)); err != nil {
 			return err
 		}
-		s.Action = scaling.Scheduled{Min: whole(do.MinCapacity), Max: whole(do.MaxCapacity)}
+		s.Action = scaling.Scheduled{Min: request.Int(do.MinCapacity), Max: request.Int(do.MaxCapacity)}
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func answerScheduled(s *appscaling.Scheduled) shape.ScheduledAction {
 		ResourceId: &s.ResourceID, ScalableDimension: appscaling.Dimension, ServiceNamespace: appscaling.Namespace,
 		Schedule: &s.Schedule, Timezone: request.Optional(s.Timezone),
 		ScalableTargetAction: &shape.ScalableTargetAction{
-			MinCapacity: number(s.Action.Min), MaxCapacity: number(s.Action.Max)},
+			MinCapacity: request.Int32(s.Action.Min), MaxCapacity: request.Int32(s.Action.Max)},
 	}
 	if !s.Start.IsZero() {
 		out.StartTime = &s.Start

@@ -10,8 +10,6 @@ import (
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/autoscaling"
-	"github.com/berthhq/berth/internal/awswire/shape/cloudwatch"
-	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/scaling"
@@ -25,7 +23,7 @@ var adjustments = []scaling.Adjustment{scaling.ChangeInCapacity, scaling.ExactCa
 func parsePolicy(call *awswire.Call, in *shape.PutScalingPolicyInput) (*groupscaling.Policy, error) {
 	p := &groupscaling.Policy{Region: call.Region, Account: call.Account, Group: *in.AutoScalingGroupName,
 		Name: *in.PolicyName, Type: groupscaling.Simple, Disabled: in.Enabled != nil && !*in.Enabled,
-		Warmup: whole(in.EstimatedInstanceWarmup), CreatedAt: call.Now}
+		Warmup: request.Int(in.EstimatedInstanceWarmup), CreatedAt: call.Now}
 	if in.PolicyType != nil {
 		p.Type = groupscaling.PolicyType(*in.PolicyType)
 	}
@@ -96,7 +94,7 @@ func parseSimple(in *shape.PutScalingPolicyInput) (*groupscaling.SimpleRule, err
 		return nil, err
 	}
 	r := &groupscaling.SimpleRule{Adjustment: t, By: int(request.Value(in.ScalingAdjustment)),
-		Cooldown: whole(in.Cooldown)}
+		Cooldown: request.Int(in.Cooldown)}
 	least := in.MinAdjustmentMagnitude
 	if least == nil {
 		least = in.MinAdjustmentStep // the older name
@@ -122,7 +120,7 @@ func parseSteps(in *shape.PutScalingPolicyInput) (*scaling.StepRule, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &scaling.StepRule{Adjustment: t, Magnitude: whole(in.MinAdjustmentMagnitude),
+	r := &scaling.StepRule{Adjustment: t, Magnitude: request.Int(in.MinAdjustmentMagnitude),
 		Aggregation: scaling.Aggregation(request.Value(in.MetricAggregationType))}
 	if a := r.Aggregation; a != "" && a != scaling.Average && a != scaling.Minimum && a != scaling.Maximum {
 		return nil, invalid("The MetricAggregationType %q is not valid: use Average, Minimum or Maximum.", a)
@@ -183,21 +181,13 @@ func parseCustomized(in *shape.CustomizedMetricSpecification) (*alarm.Measure, e
 		return nil, invalid("Berth does not support metric math (Metrics) in scaling policies yet.")
 	case in.Period != nil && *in.Period != 60:
 		return nil, invalid("Berth supports a Period of 60 seconds only: %d", *in.Period)
-	case m.Metric.Namespace == "" || m.Metric.Name == "" || m.Statistic == "":
-		return nil, invalid("A CustomizedMetricSpecification needs MetricName, Namespace and Statistic.")
-	case len(m.Metric.Namespace) > 255 || len(m.Metric.Name) > 255:
-		return nil, invalid("MetricName and Namespace have at most 255 characters.")
-	case len(in.Dimensions) > 30:
-		return nil, invalid("A metric has at most 30 Dimensions, and this one has %d.", len(in.Dimensions))
-	case m.Unit != "" && !slices.Contains(cloudwatch.EnumValues("StandardUnit"), m.Unit):
-		return nil, invalid("The Unit %q is not one of CloudWatch.", m.Unit)
 	}
 	for _, d := range in.Dimensions {
-		one := alarm.Dimension{Name: *d.Name, Value: *d.Value}
-		if one.Name == "" || len(one.Name) > 255 || one.Value == "" || len(one.Value) > 1024 {
-			return nil, invalid("The name of a dimension has 1 to 255 characters and its value 1 to 1024.")
-		}
-		m.Metric.Dimensions = append(m.Metric.Dimensions, one)
+		m.Metric.Dimensions = append(m.Metric.Dimensions, alarm.Dimension{
+			Name: request.Value(d.Name), Value: request.Value(d.Value)})
+	}
+	if err := request.CheckMeasure(m); err != nil {
+		return nil, invalid("The customized metric is invalid: %v.", err)
 	}
 	return m, nil
 }
@@ -212,31 +202,11 @@ func checkLabel(t *state.Tables, g *fleet.AutoScalingGroup, label string) error 
 		return invalid("The target group %s in the ResourceLabel is not attached to the group %s.", target, g.Name)
 	}
 	balancerARN := arn.New(service, g.Region, g.Account, "loadbalancer/"+balancer).String()
-	for l := range t.Listeners.By(state.ListenersByLoadBalancer, balancerARN) {
-		for rule := range t.Rules.By(state.RulesByListener, l.ARN) {
-			if slices.Contains(elb.Uses(rule.Actions), targetARN) {
-				return nil
-			}
-		}
+	if slices.Contains(t.LoadBalancersOf(targetARN), balancerARN) {
+		return nil
 	}
 	return invalid("The load balancer %s in the ResourceLabel does not route requests to the target group %s.",
 		strings.TrimPrefix(balancer, "app/"), target)
-}
-
-// whole returns a number as the rows have it.
-func whole(n *int32) *int {
-	if n == nil {
-		return nil
-	}
-	return new(int(*n))
-}
-
-// number returns a number of a row as answers have it.
-func number(n *int) *int32 {
-	if n == nil {
-		return nil
-	}
-	return new(int32(*n))
 }
 
 // answerAlarms lists the alarms that have a policy as an action.
@@ -250,17 +220,17 @@ func answerAlarms(t *state.Tables, p *groupscaling.Policy) (out []shape.Alarm) {
 func answerPolicy(t *state.Tables, p *groupscaling.Policy) shape.ScalingPolicy {
 	out := shape.ScalingPolicy{
 		AutoScalingGroupName: &p.Group, PolicyName: &p.Name, PolicyARN: new(p.ARN()), PolicyType: new(string(p.Type)),
-		Enabled: new(!p.Disabled), EstimatedInstanceWarmup: number(p.Warmup), Alarms: answerAlarms(t, p),
+		Enabled: new(!p.Disabled), EstimatedInstanceWarmup: request.Int32(p.Warmup), Alarms: answerAlarms(t, p),
 	}
 	if r := p.Adjusts; r != nil {
 		out.AdjustmentType, out.ScalingAdjustment = new(string(r.Adjustment)), new(int32(r.By))
-		out.Cooldown = number(r.Cooldown)
+		out.Cooldown = request.Int32(r.Cooldown)
 		if r.Magnitude > 0 {
 			out.MinAdjustmentMagnitude = new(int32(r.Magnitude))
 		}
 	}
 	if r := p.Steps; r != nil {
-		out.AdjustmentType, out.MinAdjustmentMagnitude = new(string(r.Adjustment)), number(r.Magnitude)
+		out.AdjustmentType, out.MinAdjustmentMagnitude = new(string(r.Adjustment)), request.Int32(r.Magnitude)
 		out.MetricAggregationType = request.Optional(string(r.Aggregation))
 		out.StepAdjustments = request.Answers(r.Steps, func(one scaling.Step) shape.StepAdjustment {
 			return shape.StepAdjustment{ScalingAdjustment: new(int32(one.By)), MetricIntervalLowerBound: one.Lower,

@@ -54,8 +54,8 @@ func putScheduled(tx *state.Tx, call *awswire.Call, g *fleet.AutoScalingGroup,
 	in *shape.ScheduledUpdateGroupActionRequest, id string,
 ) error {
 	s := &groupscaling.Scheduled{ID: id, Region: g.Region, Account: g.Account, Group: g.Name,
-		Name: *in.ScheduledActionName, Min: whole(in.MinSize), Max: whole(in.MaxSize),
-		Desired:    whole(in.DesiredCapacity),
+		Name: *in.ScheduledActionName, Min: request.Int(in.MinSize), Max: request.Int(in.MaxSize),
+		Desired:    request.Int(in.DesiredCapacity),
 		Recurrence: request.Value(in.Recurrence), Timezone: request.Value(in.TimeZone),
 		Start: request.Value(in.StartTime), End: request.Value(in.EndTime)}
 	if err := checkScheduled(s, call.Now); err != nil {
@@ -217,7 +217,7 @@ func (a *api) describeScheduled(
 func answerScheduled(s *groupscaling.Scheduled) shape.ScheduledUpdateGroupAction {
 	out := shape.ScheduledUpdateGroupAction{
 		AutoScalingGroupName: &s.Group, ScheduledActionName: &s.Name, ScheduledActionARN: new(s.ARN()),
-		MinSize: number(s.Min), MaxSize: number(s.Max), DesiredCapacity: number(s.Desired),
+		MinSize: request.Int32(s.Min), MaxSize: request.Int32(s.Max), DesiredCapacity: request.Int32(s.Desired),
 		Recurrence: request.Optional(s.Recurrence), TimeZone: request.Optional(s.Timezone), StartTime: &s.Next,
 		Time: &s.Next,
 	}

@@ -20,3 +20,19 @@ func Optional[T comparable](v T) *T {
 	}
 	return &v
 }
+
+// Int converts an optional number of a request to the type in the rows.
+func Int(n *int32) *int {
+	if n == nil {
+		return nil
+	}
+	return new(int(*n))
+}
+
+// Int32 converts an optional number of a row to the type in answers.
+func Int32(n *int) *int32 {
+	if n == nil {
+		return nil
+	}
+	return new(int32(*n))
+}

@@ -98,7 +98,7 @@ type acting struct{ pace scaling.Pace }
 // Keys implements control.Planner.
 func (a acting) Keys(c state.Change, s *state.Snapshot) []string {
 	if c, ok := c.(state.Changed[alarm.Due]); ok && c.New != nil && c.New.Kind == alarm.GroupPolicy {
-		if _, ours := ofPolicy(&s.Tables, c.New.Action); ours {
+		if _, ours := s.ManagedScalingOf(c.New.Action); ours {
 			return []string{c.Key}
 		}
 	}
@@ -108,18 +108,11 @@ func (a acting) Keys(c state.Change, s *state.Snapshot) []string {
 // All implements control.Planner.
 func (a acting) All(s *state.Snapshot) (keys []string) {
 	for d := range s.DueActions.By(state.DueActionsByKind, string(alarm.GroupPolicy)) {
-		if _, ours := ofPolicy(&s.Tables, d.Action); ours {
+		if _, ours := s.ManagedScalingOf(d.Action); ours {
 			keys = append(keys, d.Key())
 		}
 	}
 	return keys
-}
-
-func ofPolicy(t *state.Tables, policyARN string) (*ecs.CapacityProvider, bool) {
-	for p := range t.CapacityProviders.By(state.CapacityProvidersByPolicy, policyARN) {
-		return p, true
-	}
-	return nil, false
 }
 
 // Step implements control.Planner. It decides from the present state, and not from the values that the alarm compared.
@@ -129,7 +122,7 @@ func (a acting) Step(tx *state.Tx, key string, now control.Moment) (time.Duratio
 		return 0, nil
 	}
 	tx.DueActions.Delete(key)
-	p, ours := ofPolicy(&tx.Tables, d.Action)
+	p, ours := tx.ManagedScalingOf(d.Action)
 	if !ours {
 		return 0, nil
 	}

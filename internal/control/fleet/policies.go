@@ -51,7 +51,7 @@ func (s *step) policies() {
 	var proposals []scaling.Proposal
 	acting := make(map[string]called)
 	for d := range s.tx.Tables.DueActions.By(state.DueActionsByGroup, s.g.Key()) {
-		if s.managed(d.Action) {
+		if _, managed := s.tx.ManagedScalingOf(d.Action); managed {
 			continue // control/capacity carries it out
 		}
 		c := called{due: d}
@@ -83,14 +83,6 @@ func (s *step) policies() {
 		}
 	}
 	s.follow(now.Decide(proposals), acting)
-}
-
-// managed reports whether a policy is the managed scaling of a capacity provider.
-func (s *step) managed(policyARN string) bool {
-	for range s.tx.CapacityProviders.By(state.CapacityProvidersByPolicy, policyARN) {
-		return true
-	}
-	return false
 }
 
 func (s *step) situation() groupscaling.Situation {
@@ -130,12 +122,7 @@ func (s *step) lowAlarm(p *groupscaling.Policy) *scaling.Observation {
 	if len(arns) < 2 {
 		return nil
 	}
-	status, ok := s.tx.AlarmStatus.Get(arns[1])
-	low, exists := s.tx.Alarms.Get(arns[1])
-	if !ok || !exists || status.Value != scaling.InAlarm {
-		return nil
-	}
-	return new(status.Observation(low))
+	return s.tx.InAlarm(arns[1])
 }
 
 // follow carries out a decision. If the group is at its maximum, it writes an activity that says so, and no second one

@@ -136,12 +136,7 @@ func (s *step) lowAlarm(p *appscaling.Policy) *scaling.Observation {
 	if len(arns) < 2 {
 		return nil
 	}
-	status, ok := s.tx.AlarmStatus.Get(arns[1])
-	low, exists := s.tx.Alarms.Get(arns[1])
-	if !ok || !exists || status.Value != scaling.InAlarm {
-		return nil
-	}
-	return new(status.Observation(low))
+	return s.tx.InAlarm(arns[1])
 }
 
 // follows carries out a decision, or notes why nothing was changed.
