@@ -37,6 +37,10 @@ const (
 	maxHeartbeats = 100
 )
 
+// DrainingHook is the name of the terminating hook that ECS makes for the managed draining of a capacity provider
+// (ecs.md 4.10).
+const DrainingHook = "ecs-managed-draining-termination-hook"
+
 // Hook is a lifecycle hook: each instance of the group waits at the transition until somebody
 // completes its action, or until the action times out (ecs.md 5.9).
 type Hook struct {
@@ -77,14 +81,19 @@ type LifecycleAction struct {
 }
 
 // HoldFor returns a copy of the member that waits for hooks at a transition, with a token for each
-// hook. It returns nil if there is no hook for the transition.
+// hook. It returns nil if there is no hook for the transition. The action for DrainingHook has the longest time at
+// once, because ECS would send heartbeats for as long as it drains.
 func (i *Instance) HoldFor(t Transition, hooks []*Hook, token func() string, now time.Time) *Instance {
 	var actions []LifecycleAction
 	for _, h := range hooks {
 		if h.Transition == t {
-			actions = append(actions, LifecycleAction{Hook: h.Name, Token: token(), Heartbeat: h.Heartbeat,
+			a := LifecycleAction{Hook: h.Name, Token: token(), Heartbeat: h.Heartbeat,
 				Default: h.Default, Until: now.Add(time.Duration(h.Heartbeat) * time.Second),
-				End: now.Add(time.Duration(h.GlobalTimeout()) * time.Second)})
+				End: now.Add(time.Duration(h.GlobalTimeout()) * time.Second)}
+			if h.Name == DrainingHook {
+				a.Until = a.End
+			}
+			actions = append(actions, a)
 		}
 	}
 	if actions == nil {
@@ -137,20 +146,29 @@ func (i *Instance) Complete(hook string, result HookResult) (c *Instance, ok boo
 	return i.withAction(hook, func(a *LifecycleAction) { a.Result = result })
 }
 
-// Heartbeat returns a copy of the member whose action for a hook times out later: its hook's
+// Heartbeat returns a copy of the member whose action for a hook times out later: not before its hook's
 // seconds from now, within the global timeout. ok is false if the member has no such action that
 // is open.
 func (i *Instance) Heartbeat(hook string, now time.Time) (c *Instance, ok bool) {
 	return i.withAction(hook, func(a *LifecycleAction) {
-		a.Until = now.Add(time.Duration(a.Heartbeat) * time.Second)
+		if until := now.Add(time.Duration(a.Heartbeat) * time.Second); until.After(a.Until) {
+			a.Until = until
+		}
 		if a.End.Before(a.Until) {
 			a.Until = a.End
 		}
 	})
 }
 
+// WaitsFor reports whether the member has an action for a hook that is open.
+func (m Membership) WaitsFor(hook string) bool { return m.openAction(hook) >= 0 }
+
+func (m Membership) openAction(hook string) int {
+	return slices.IndexFunc(m.Actions, func(a LifecycleAction) bool { return a.Hook == hook && a.Result == "" })
+}
+
 func (i *Instance) withAction(hook string, change func(*LifecycleAction)) (c *Instance, ok bool) {
-	n := slices.IndexFunc(i.Scaling.Actions, func(a LifecycleAction) bool { return a.Hook == hook && a.Result == "" })
+	n := i.Scaling.openAction(hook)
 	if n < 0 {
 		return nil, false
 	}

@@ -106,6 +106,28 @@ func TestActionsAt(t *testing.T) {
 	}
 }
 
+// ecs.md 4.10: ECS sends heartbeats for as long as it drains, so only the global timeout ends its action, and no other
+// heartbeat makes that earlier.
+func TestDrainingHookLasts(t *testing.T) {
+	hooks := []*Hook{hook(DrainingHook, WhenTerminating, 3600, Continue), hook("b", WhenTerminating, 3600, Continue)}
+	i := member(t, group()).HoldFor(WhenTerminating, hooks, tokens(), now)
+	i, _ = i.Heartbeat(DrainingHook, now.Add(time.Minute))
+	end := now.Add(48 * time.Hour)
+	if got := i.Scaling.Actions[0].Until; !got.Equal(end) {
+		t.Errorf("the action ends at %v, want %v", got, end)
+	}
+	if got := i.Scaling.Actions[1].Until; !got.Equal(now.Add(time.Hour)) {
+		t.Errorf("the other action ends at %v", got)
+	}
+	if !i.Scaling.WaitsFor(DrainingHook) || i.Scaling.WaitsFor("c") {
+		t.Error("it waits for the wrong hook")
+	}
+	done, _ := i.Complete(DrainingHook, Continue)
+	if done.Scaling.WaitsFor(DrainingHook) || !done.Scaling.WaitsFor("b") {
+		t.Error("a completed action is not open, and the other one is")
+	}
+}
+
 func TestWithoutHook(t *testing.T) {
 	for transition, want := range map[Transition]HookResult{WhenLaunching: Abandon, WhenTerminating: Continue} {
 		h := hook("a", transition, 60, Abandon)

@@ -1,6 +1,7 @@
 // Package provider makes and deletes what a capacity provider has besides its own row: the two alarms of its scaling
-// policy and the tag of its Auto Scaling group (ecs.md 4.6). It also knows which capacity provider an instance belongs
-// to. Actions call it in the transaction of the request; control/capacity calls it when a group changes.
+// policy, and the tag and the lifecycle hook of its Auto Scaling group (ecs.md 4.6, 4.10). It also knows which capacity
+// provider an instance belongs to. Actions call it in the transaction of the request; control/capacity calls it when a
+// group changes.
 //
 // The package does not check requests and decides nothing about capacity.
 package provider
@@ -67,11 +68,7 @@ func Of(t *state.Tables, clusterARN, ec2InstanceID string) string {
 	if !ok || len(c.CapacityProviders) == 0 {
 		return ""
 	}
-	a, err := arn.Parse(clusterARN)
-	if err != nil {
-		return ""
-	}
-	i, ok := t.Instances.Get(fleet.InstanceARN(a.Region, a.Account, ec2InstanceID))
+	i, ok := Machine(t, clusterARN, ec2InstanceID)
 	if !ok {
 		return ""
 	}
@@ -85,6 +82,16 @@ func Of(t *state.Tables, clusterARN, ec2InstanceID string) string {
 		}
 	}
 	return ""
+}
+
+// Machine returns the EC2 instance with an id in the region and account of an ARN of ECS, and whether it is one of
+// Berth's.
+func Machine(t *state.Tables, ecsARN, ec2InstanceID string) (*fleet.Instance, bool) {
+	a, err := arn.Parse(ecsARN)
+	if err != nil {
+		return nil, false
+	}
+	return t.Instances.Get(fleet.InstanceARN(a.Region, a.Account, ec2InstanceID))
 }
 
 // Alarms returns the alarms of the scaling policy, the high one first (ecs.md 4.6).
@@ -101,8 +108,8 @@ func Alarms(p *ecs.CapacityProvider, g *fleet.AutoScalingGroup, c *ecs.Cluster, 
 	}
 }
 
-// Follow makes the alarms and the tag those that the capacity provider needs now, and deletes what it does not need. It
-// changes nothing if they are there already. It returns false if there is no room for the alarms.
+// Follow makes the alarms, the tag and the hook those that the capacity provider needs now, and deletes what it does
+// not need. It changes nothing if they are there already. It returns false if there is no room for the alarms.
 func Follow(tx *state.Tx, p *ecs.CapacityProvider, now time.Time) bool {
 	g, exists := Group(&tx.Tables, p)
 	c, used := Cluster(&tx.Tables, p)
@@ -115,6 +122,7 @@ func Follow(tx *state.Tx, p *ecs.CapacityProvider, now time.Time) bool {
 	}
 	if exists {
 		tagGroup(tx, g, p.ScalesGroup() && p.UpdateStatus != ecs.DeleteInProgress)
+		hookGroup(tx, g, used && p.Drains() && p.UpdateStatus != ecs.DeleteInProgress)
 	}
 	return true
 }
@@ -178,6 +186,10 @@ func Attachments(t *state.Tables, c *ecs.Cluster) []ecs.Attachment {
 		p, ok := Named(t, c, name)
 		if !ok {
 			continue
+		}
+		if p.Drains() {
+			all = append(all, attachment(p, "managed_draining", ecs.KeyValuePair{
+				Name: "autoScalingLifecycleHookName", Value: fleet.DrainingHook}))
 		}
 		if p.ScalesGroup() {
 			all = append(all, attachment(p, "as_policy", ecs.KeyValuePair{Name: "scalingPolicyName",

@@ -26,6 +26,16 @@ func (t *Tables) SchedulesOf(g *fleet.AutoScalingGroup) iter.Seq[*groupscaling.S
 	return t.GroupSchedules.Prefix(partsOf(g))
 }
 
+// DeleteHook deletes a lifecycle hook. For the instances that wait for it, its action ends.
+func (tx *Tx) DeleteHook(h *fleet.Hook) {
+	for m := range tx.Instances.By(InstancesByAutoScalingGroup, fleet.Key(h.Region, h.Account, h.Group)) {
+		if c, waits := m.WithoutHook(h.Name); waits {
+			tx.Instances.Put(c)
+		}
+	}
+	tx.LifecycleHooks.Delete(h.Key())
+}
+
 // DeleteAutoScalingGroup deletes a group and what belongs to it, with the alarms of its policies. Its activities stay.
 func (tx *Tx) DeleteAutoScalingGroup(g *fleet.AutoScalingGroup, now time.Time) {
 	for h := range tx.HooksOf(g) {

@@ -54,7 +54,7 @@ type Cluster struct {
 	AgentFailure string `json:",omitempty"`
 }
 
-// Instance is one container instance; Notice says what is wrong with it, if anything.
+// Instance is one container instance; Notice says what is wrong with it, or what its termination waits for.
 type Instance struct {
 	ID, EC2InstanceID, Zone, Address, Status string
 	Connected                                bool
@@ -181,7 +181,9 @@ func instanceOf(t *state.Tables, ci *ecs.ContainerInstance) Instance {
 	sums := t.TasksOnInstance(ci.ContainerInstanceARN)
 	out.Running = sums.Count(func(c ecs.TaskCount) bool { return c.LastStatus == ecs.Running })
 	out.Pending = sums.Count(func(c ecs.TaskCount) bool { return c.LastStatus != ecs.Stopped }) - out.Running
-	out.Notice, _ = why.InstanceProblem(ci)
+	if out.Notice, _ = why.InstanceProblem(ci); out.Notice == "" {
+		out.Notice = why.Draining(t, ci)
+	}
 	out.Failed = why.Hopeless(ci)
 	return out
 }

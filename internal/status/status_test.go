@@ -133,6 +133,37 @@ func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
 }
 
 // An agent that ends again and again is reported until its instance has been registered.
+// An instance that is drained before its termination says what it waits for.
+func TestInstanceThatIsDrained(t *testing.T) {
+	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	const region, account, prefix = "us-east-1", "123456789012", "arn:aws:ecs:us-east-1:123456789012:"
+	err = store.Update(t.Context(), func(tx *state.Tx) error {
+		tx.Clusters.Put(&ecs.Cluster{ClusterARN: prefix + "cluster/c", ClusterName: "c", Status: ecs.ClusterActive})
+		a := &fleet.Activity{ID: "a", Region: region, Account: account, Group: "g", StatusMessage: "2 tasks are left."}
+		tx.Activities.Put(a)
+		for id, connected := range map[string]bool{"i-1": true, "i-2": false} {
+			tx.Instances.Put(&fleet.Instance{ID: id, Region: region, Account: account, Scaling: fleet.Membership{
+				TerminatedBy: a.Key(), Actions: []fleet.LifecycleAction{{Hook: fleet.DrainingHook}}}})
+			tx.ContainerInstances.Put(&ecs.ContainerInstance{
+				ContainerInstanceARN: prefix + "container-instance/c/" + id,
+				ClusterARN:           prefix + "cluster/c", EC2InstanceID: id, Status: ecs.InstanceDraining,
+				AgentConnected: connected})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := Of(&store.View().Tables, account, region, time.Unix(1000, 0)).Clusters[0].Instances
+	if got[0].Notice != "2 tasks are left" || got[1].Notice != "the agent is not connected" {
+		t.Errorf("the notices are %q and %q", got[0].Notice, got[1].Notice)
+	}
+}
+
 func TestAgentFailure(t *testing.T) {
 	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -115,7 +115,6 @@ func putHook(tx *state.Tx, call *awswire.Call, group string, in *shape.Lifecycle
 	return nil
 }
 
-// deleteHook deletes a hook. For instances that wait for it, its action ends.
 func (a *api) deleteHook(
 	ctx context.Context, call *awswire.Call, in *shape.DeleteLifecycleHookInput,
 ) (*shape.DeleteLifecycleHookOutput, error) {
@@ -125,16 +124,12 @@ func (a *api) deleteHook(
 			return err
 		}
 		key := fleet.PartKey(g.Region, g.Account, g.Name, *in.LifecycleHookName)
-		if _, ok := tx.LifecycleHooks.Get(key); !ok {
+		h, ok := tx.LifecycleHooks.Get(key)
+		if !ok {
 			return invalid("No lifecycle hook found with name %q in AutoScalingGroup %s.", *in.LifecycleHookName,
 				g.Name)
 		}
-		for m := range tx.Instances.By(state.InstancesByAutoScalingGroup, g.Key()) {
-			if c, waits := m.WithoutHook(*in.LifecycleHookName); waits {
-				tx.Instances.Put(c)
-			}
-		}
-		tx.LifecycleHooks.Delete(key)
+		tx.DeleteHook(h)
 		return nil
 	})
 }

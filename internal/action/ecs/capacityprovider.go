@@ -51,6 +51,9 @@ func (a *api) createCapacityProvider(
 			return err
 		}
 		p.AutoScalingGroupProvider.AutoScalingGroupARN = g.ARN()
+		if err := checkProtection(&p, g); err != nil {
+			return err
+		}
 		for range tx.CapacityProviders.By(state.CapacityProvidersByGroup, g.ARN()) {
 			return client("The specified Auto Scaling group ARN is already being used by another capacity provider. " +
 				"Specify a unique Auto Scaling group ARN and try again.")
@@ -84,7 +87,7 @@ func parseProvider(call *awswire.Call, in *shape.CreateCapacityProviderInput) (*
 	asked := in.AutoScalingGroupProvider
 	p.AutoScalingGroupProvider = ecs.AutoScalingGroupProvider{
 		ManagedScaling:               ecs.DefaultManagedScaling(),
-		ManagedTerminationProtection: ecs.Disabled, ManagedDraining: ecs.Disabled,
+		ManagedTerminationProtection: ecs.Disabled, ManagedDraining: ecs.Enabled,
 	}
 	err := setProvider(p, &shape.AutoScalingGroupProviderUpdate{ManagedDraining: asked.ManagedDraining,
 		ManagedScaling: asked.ManagedScaling, ManagedTerminationProtection: asked.ManagedTerminationProtection})
@@ -98,17 +101,33 @@ func parseProvider(call *awswire.Call, in *shape.CreateCapacityProviderInput) (*
 // setProvider takes over the settings that are given (ecs.md 4.1).
 func setProvider(p *ecs.CapacityProvider, in *shape.AutoScalingGroupProviderUpdate) error {
 	g := &p.AutoScalingGroupProvider
-	if in.ManagedDraining == ecs.Enabled {
-		return invalid("managedDraining is not available yet: use DISABLED.")
+	if in.ManagedDraining != "" {
+		g.ManagedDraining = in.ManagedDraining
 	}
-	if in.ManagedTerminationProtection == ecs.Enabled {
-		return invalid("managedTerminationProtection is not available yet: use DISABLED.")
+	if in.ManagedTerminationProtection != "" {
+		g.ManagedTerminationProtection = in.ManagedTerminationProtection
 	}
 	if m := in.ManagedScaling; m != nil {
 		setScaling(&g.ManagedScaling, m)
 	}
 	if err := g.ManagedScaling.Check(); err != nil {
 		return invalid("The managed scaling settings of the capacity provider are not valid: %s.", err)
+	}
+	return nil
+}
+
+// checkProtection reports what managed termination protection needs and is missing (ecs.md 4.1).
+func checkProtection(p *ecs.CapacityProvider, g *fleet.AutoScalingGroup) error {
+	switch s := p.AutoScalingGroupProvider; {
+	case s.ManagedTerminationProtection != ecs.Enabled:
+		return nil
+	case s.ManagedScaling.Status != ecs.Enabled:
+		return client("The managed termination protection setting for the capacity provider is invalid. To enable " +
+			"managed termination protection for a capacity provider, managed scaling must be enabled.")
+	case !g.NewProtected:
+		return client("The managed termination protection setting for the capacity provider is invalid. To enable " +
+			"managed termination protection for a capacity provider, the Auto Scaling group must have instance " +
+			"protection from scale in enabled.")
 	}
 	return nil
 }
@@ -174,8 +193,12 @@ func (a *api) updateCapacityProvider(
 		if err := setProvider(&p, in.AutoScalingGroupProvider); err != nil {
 			return err
 		}
-		if _, ok := provider.Group(&tx.Tables, &p); !ok {
+		g, ok := provider.Group(&tx.Tables, &p)
+		if !ok {
 			return client("The Auto Scaling group of the capacity provider does not exist any more.")
+		}
+		if err := checkProtection(&p, g); err != nil {
+			return err
 		}
 		if err := oneCluster(&tx.Tables, &p); err != nil {
 			return err

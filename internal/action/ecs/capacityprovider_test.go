@@ -54,7 +54,7 @@ func TestCapacityProviders(t *testing.T) {
 		"capacityProvider.name", "'plain'", "capacityProvider.status", "'ACTIVE'",
 		"capacityProvider.type", "'EC2_AUTOSCALING'", "capacityProvider.updateStatus", "absent",
 		"capacityProvider.autoScalingGroupProvider", "{'autoScalingGroupArn':'"+groupARN+"',"+
-			"'managedDraining':'DISABLED','managedScaling':{'instanceWarmupPeriod':300,"+
+			"'managedDraining':'ENABLED','managedScaling':{'instanceWarmupPeriod':300,"+
 			"'maximumScalingStepSize':10000,'minimumScalingStepSize':1,'status':'DISABLED','targetCapacity':0},"+
 			"'managedTerminationProtection':'DISABLED'}",
 		"capacityProvider.tags.0.key", "'k'")
@@ -137,9 +137,13 @@ func TestCapacityProviderRefusals(t *testing.T) {
 			"Exception: The managed scaling settings of the capacity provider are not valid: targetCapacity",
 		`'name': 'p', ` + of + `, 'managedScaling': {'minimumScalingStepSize': 9, 'maximumScalingStepSize': 8}}`: "" +
 			"InvalidParameterException: The managed scaling settings",
-		`'name': 'p', ` + of + `, 'managedTerminationProtection': 'ENABLED'}`: "InvalidParameterException: " +
-			"managedTerminationProtection is not available yet: use DISABLED.",
-		`'name': 'p', ` + of + `, 'managedDraining': 'ENABLED'}`: "InvalidParameterException: managedDraining is not",
+		`'name': 'p', ` + of + `, 'managedTerminationProtection': 'ENABLED'}`: "ClientException: The managed " +
+			"termination protection setting for the capacity provider is invalid. To enable managed termination " +
+			"protection for a capacity provider, managed scaling must be enabled.", // ecs.md 4.1
+		`'name': 'p', ` + of + `, 'managedTerminationProtection': 'ENABLED', 'managedScaling': {}}`: "" +
+			"ClientException: The managed termination protection setting for the capacity provider is invalid. To " +
+			"enable managed termination protection for a capacity provider, the Auto Scaling group must have " +
+			"instance protection from scale in enabled.",
 		`'name': 'p', ` + of + `}, 'tags': [{'key': 'aws:x', 'value': ''}]`: "InvalidParameterException: Tag key " +
 			"'aws:x'",
 	} {
@@ -184,12 +188,14 @@ func TestClusterCapacityProviders(t *testing.T) {
 	out := d.associate("'a', '"+prefix+"capacity-provider/b'", "{'capacityProvider': 'a', 'base': 2, 'weight': 1}")
 	out.is("cluster.capacityProviders", "['a','b']", "cluster.defaultCapacityProviderStrategy",
 		"[{'base':2,'capacityProvider':'a','weight':1}]", "cluster.attachmentsStatus", "'UPDATE_COMPLETE'",
-		"cluster.attachments.0.type", "'as_policy'", "cluster.attachments.0.status", "'CREATED'",
-		"cluster.attachments.0.details.0", "{'name':'capacityProviderName','value':'a'}",
-		"cluster.attachments.0.details.1.name", "'scalingPolicyName'", "cluster.attachments.2", "absent")
-	out.has("cluster.attachments.0.details.1.value", "ECSManagedAutoScalingPolicy-")
+		"cluster.attachments.0.type", "'managed_draining'", "cluster.attachments.0.details.1",
+		"{'name':'autoScalingLifecycleHookName','value':'ecs-managed-draining-termination-hook'}",
+		"cluster.attachments.1.type", "'as_policy'", "cluster.attachments.1.status", "'CREATED'",
+		"cluster.attachments.1.details.0", "{'name':'capacityProviderName','value':'a'}",
+		"cluster.attachments.1.details.1.name", "'scalingPolicyName'", "cluster.attachments.4", "absent")
+	out.has("cluster.attachments.1.details.1.value", "ECSManagedAutoScalingPolicy-")
 	d.ok("DescribeClusters", `{}`).is("clusters.0.attachments", "absent", "clusters.0.capacityProviders", "['a','b']")
-	d.ok("DescribeClusters", `{'include': ['ATTACHMENTS']}`).is("clusters.0.attachments.1.type", "'as_policy'")
+	d.ok("DescribeClusters", `{'include': ['ATTACHMENTS']}`).is("clusters.0.attachments.3.type", "'as_policy'")
 	d.ok("DescribeCapacityProviders", `{'cluster': 'default'}`).is("capacityProviders.1.name", "'b'")
 
 	d.alarms("CapacityProviderReservation a: GreaterThanThreshold 80 1",
@@ -212,8 +218,86 @@ func TestClusterCapacityProviders(t *testing.T) {
 	}
 	d.associate("'b'", "")
 	d.alarms()
+	d.ok("DescribeClusters", `{'include': ['ATTACHMENTS']}`).is("clusters.0.attachments.0.type", "'managed_draining'",
+		"clusters.0.attachments.1", "absent", "clusters.0.attachmentsStatus", "'UPDATE_COMPLETE'")
+	d.associate("", "")
 	d.ok("DescribeClusters", `{'include': ['ATTACHMENTS']}`).is("clusters.0.attachments", "absent",
 		"clusters.0.attachmentsStatus", "absent")
+}
+
+// ecs.md 4.10: the lifecycle hook of managed draining is there while the capacity provider drains and a cluster has it.
+func TestHookOfManagedDraining(t *testing.T) {
+	d := newDesk(t)
+	hooks := func() (all []fleet.Hook) {
+		for h := range d.store.View().LifecycleHooks.All() {
+			all = append(all, *h)
+		}
+		return all
+	}
+	none := func(when string) {
+		t.Helper()
+		if got := hooks(); len(got) != 0 {
+			t.Errorf("%s there are the hooks %+v", when, got)
+		}
+	}
+	d.provider("a")
+	none("without a cluster")
+	d.associate("'a'", "")
+	want := fleet.Hook{Region: region, Account: account, Group: "a", Name: "ecs-managed-draining-termination-hook",
+		Transition: fleet.WhenTerminating, Heartbeat: 3600, Default: fleet.Continue}
+	if got := hooks(); len(got) != 1 || got[0] != want {
+		t.Errorf("the hooks are %+v, want %+v", got, want)
+	}
+	switchTo := func(value string) {
+		d.ok("UpdateCapacityProvider", `{'name': 'a', 'autoScalingGroupProvider': {'managedDraining': '%s'}}`, value).
+			is("capacityProvider.autoScalingGroupProvider.managedDraining", "'"+value+"'",
+				"capacityProvider.autoScalingGroupProvider.managedScaling.targetCapacity", "80")
+	}
+	waiting := &fleet.Instance{ID: "i-1", Region: region, Account: account, Scaling: fleet.Membership{Group: "a",
+		Lifecycle: fleet.LifecycleTerminatingWait, Actions: []fleet.LifecycleAction{{Hook: want.Name}}}}
+	d.put(func(tx *state.Tx) { tx.Instances.Put(waiting) })
+	switchTo("DISABLED")
+	none("without draining")
+	if i, _ := d.store.View().Instances.Get(waiting.ARN()); i.Scaling.WaitsFor(want.Name) {
+		t.Error("an instance waits for a hook that does not exist any more")
+	}
+	switchTo("ENABLED")
+
+	// What a user has set for the hook stays.
+	mine := want
+	mine.Heartbeat = 60
+	d.put(func(tx *state.Tx) { tx.LifecycleHooks.Put(&mine) })
+	d.ok("UpdateCapacityProvider", `{'name': 'a', 'autoScalingGroupProvider': {}}`)
+	if got := hooks(); len(got) != 1 || got[0] != mine {
+		t.Errorf("the hooks are %+v, want %+v", got, mine)
+	}
+	d.associate("", "")
+	none("after the cluster has lost the capacity provider")
+}
+
+// ecs.md 4.1: managed termination protection needs managed scaling, and the group's own setting.
+func TestManagedTerminationProtection(t *testing.T) {
+	d := newDesk(t)
+	arn := d.group("g", func(g *fleet.AutoScalingGroup) { g.NewProtected = true })
+	d.ok("CreateCapacityProvider", `{'name': 'p', 'autoScalingGroupProvider': {'autoScalingGroupArn': '%s',
+		'managedScaling': {'status': 'ENABLED'}, 'managedTerminationProtection': 'ENABLED'}}`, arn).is(
+		"capacityProvider.autoScalingGroupProvider.managedTerminationProtection", "'ENABLED'")
+	update := func(settings string) answer {
+		t.Helper()
+		return d.ok("UpdateCapacityProvider", `{'name': 'p', 'autoScalingGroupProvider': {%s}}`, settings)
+	}
+	const invalid = "ClientException: The managed termination protection setting for the capacity provider is invalid."
+	d.refused(invalid, "UpdateCapacityProvider",
+		`{'name': 'p', 'autoScalingGroupProvider': {'managedScaling': {'status': 'DISABLED'}}}`)
+	update("'managedTerminationProtection': 'DISABLED', 'managedScaling': {'status': 'DISABLED'}").is(
+		"capacityProvider.autoScalingGroupProvider.managedTerminationProtection", "'DISABLED'")
+	d.refused(invalid, "UpdateCapacityProvider",
+		`{'name': 'p', 'autoScalingGroupProvider': {'managedTerminationProtection': 'ENABLED'}}`)
+	update("'managedTerminationProtection': 'ENABLED', 'managedScaling': {'status': 'ENABLED'}").is(
+		"capacityProvider.autoScalingGroupProvider.managedTerminationProtection", "'ENABLED'")
+	d.group("g")
+	d.refused(invalid, "UpdateCapacityProvider",
+		`{'name': 'p', 'autoScalingGroupProvider': {'managedTerminationProtection': 'ENABLED'}}`)
 }
 
 // alarms checks the alarms of managed scaling: metric and provider, comparison, threshold and periods.

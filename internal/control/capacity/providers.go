@@ -11,7 +11,7 @@ import (
 )
 
 // providers completes the deletion of capacity providers. When the group of a capacity provider changes, it updates the
-// alarms and the tag. It is a control.Planner whose keys are the ARNs of capacity providers.
+// alarms, the tag and the lifecycle hook. It is a control.Planner whose keys are the ARNs of capacity providers.
 type providers struct{}
 
 // Keys implements control.Planner.
@@ -25,9 +25,21 @@ func (providers) Keys(c state.Change, s *state.Snapshot) (keys []string) {
 		if c.Old != nil && c.New != nil && c.Old.Status == c.New.Status {
 			return nil
 		}
-		for p := range s.CapacityProviders.By(state.CapacityProvidersByGroup, c.Last().ARN()) {
-			keys = append(keys, p.CapacityProviderARN)
+		return ofGroup(s, c.Last())
+	case state.Changed[fleet.Hook]: // somebody may have deleted that of managed draining
+		h := c.Last()
+		g, ok := s.AutoScalingGroups.Get(fleet.Key(h.Region, h.Account, h.Group))
+		if h.Name == fleet.DrainingHook && ok {
+			return ofGroup(s, g)
 		}
+	}
+	return nil
+}
+
+// ofGroup returns the ARNs of the capacity providers of a group: there is at most one.
+func ofGroup(s *state.Snapshot, g *fleet.AutoScalingGroup) (keys []string) {
+	for p := range s.CapacityProviders.By(state.CapacityProvidersByGroup, g.ARN()) {
+		keys = append(keys, p.CapacityProviderARN)
 	}
 	return keys
 }

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
@@ -100,11 +99,7 @@ func ends(t *state.Tables, ci *ecs.ContainerInstance) bool {
 // machineState returns the state of the EC2 instance. It is "" for a machine that is not one of
 // ours; those are left alone.
 func machineState(t *state.Tables, ci *ecs.ContainerInstance) fleet.InstanceState {
-	a, err := arn.Parse(ci.ContainerInstanceARN)
-	if err != nil {
-		return ""
-	}
-	i, ok := t.Instances.Get(fleet.InstanceARN(a.Region, a.Account, ci.EC2InstanceID))
+	i, ok := provider.Machine(t, ci.ContainerInstanceARN, ci.EC2InstanceID)
 	if !ok {
 		return ""
 	}
