@@ -29,7 +29,7 @@ import (
 // Entry is one call.
 type Entry struct {
 	Time      time.Time `json:"time"`
-	Principal string    `json:"principal,omitempty"` // the caller's ARN; absent when the signature was refused
+	Principal string    `json:"principal,omitempty"` // the caller's ARN; absent when there is no valid signature
 	AccessKey string    `json:"accessKey,omitempty"` // the ID of the access key that the call names
 	Source    string    `json:"source"`              // the caller's network address
 	Service   string    `json:"service"`
@@ -40,7 +40,7 @@ type Entry struct {
 	Error     string    `json:"error,omitempty"` // AWS's error code; absent when the call succeeded
 	// Resources are the names, IDs and ARNs in the call's input, by member.
 	Resources map[string][]string `json:"resources,omitempty"`
-	// LeftOut is the number of refused calls left out since the last refused call that was recorded.
+	// LeftOut is the number of calls without a principal left out since the last one that was recorded.
 	LeftOut int `json:"leftOut,omitempty"`
 }
 
@@ -119,7 +119,7 @@ func (l *Log) path(n int) string {
 	return p
 }
 
-// Record appends an entry. An entry without a principal is that of a call with an invalid signature.
+// Record appends an entry. Of entries without a principal, Limits.Refused are recorded in a minute.
 func (l *Log) Record(e Entry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -85,3 +85,24 @@ func TestCallsAreRecorded(t *testing.T) {
 		}
 	}
 }
+
+// Anybody can send requests with links of messages. They have no principal, so that only some are recorded in a minute.
+func TestLinksAreRecordedWithoutAPrincipal(t *testing.T) {
+	s := run(t, nil)
+	do(t, s, "GET", "/?Action=Unsubscribe&SubscriptionArn=none", "", nil)
+	do(t, s, "GET", "/?Action=ConfirmSubscription&TopicArn=none&Token=none", "", nil)
+	data, err := os.ReadFile(filepath.Join(s.dir.Path, "audit", audit.Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	want := []string{`"action":"Unsubscribe","status":200`, `"action":"ConfirmSubscription","status":404`}
+	if len(lines) != len(want) {
+		t.Fatalf("recorded:\n%s", data)
+	}
+	for i, line := range lines {
+		if !strings.Contains(line, want[i]) || strings.Contains(line, "principal") {
+			t.Errorf("recorded %s, want %s and no principal", line, want[i])
+		}
+	}
+}

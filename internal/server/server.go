@@ -226,7 +226,9 @@ func (s *Server) routes() (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/", s.recorded(&actionsns.Links{Store: s.store, Now: time.Now, Random: rand.Reader, Next: api}))
+	mux.Handle("/", s.recorded(&actionsns.Links{
+		Store: s.store, Logger: s.cfg.Logger.With("part", "sns"), Now: time.Now, Random: rand.Reader, Next: api,
+	}))
 	mux.Handle("POST /_berth/reset", s.recorded(http.HandlerFunc(s.resetHandler)))
 	mux.Handle("POST /_berth/stop", s.recorded(http.HandlerFunc(s.stopHandler)))
 	mux.Handle("GET /acs/ws", s.dispatch.ACS())

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -17,45 +18,62 @@ import (
 
 // confirm makes a subscription get messages. A token of a subscription that is confirmed already does no harm. It
 // returns the ARN of the subscription.
+//
+// It takes the writer only if there is something to write: anybody can make the request without a signature. An
+// endpoint gets a token after the transaction that made it, so a snapshot has the token.
 func confirm(
 	ctx context.Context, store *state.Store, topicARN, token string, onlyOwner bool, now time.Time,
-) (confirmed string, err error) {
-	err = store.Update(ctx, func(tx *state.Tx) error {
-		if _, ok := tx.Topics.Get(topicARN); !ok {
-			return noTopic()
+) (string, error) {
+	s, err := withToken(&store.View().Tables, topicARN, token, now)
+	if err != nil || s.Status == topic.Confirmed {
+		return arnOf(s), err
+	}
+	err = store.Update(ctx, func(tx *state.Tx) (err error) {
+		if s, err = withToken(&tx.Tables, topicARN, token, now); err != nil || s.Status == topic.Confirmed {
+			return err
 		}
-		for s := range tx.Subscriptions.By(state.SubscriptionsByToken, token) {
-			if s.TopicARN != topicARN || s.Expired(now) {
-				continue
-			}
-			confirmed = s.ARN
-			if s.Status == topic.Confirmed {
-				return nil
-			}
-			put := *s
-			put.Status, put.OnlyOwner = topic.Confirmed, onlyOwner
-			tx.Subscriptions.Put(&put)
-			for d := range tx.Deliveries.Prefix(topic.DuePrefix(s.ARN)) {
-				tx.EndDelivery(d) // what asked for the confirmation
-			}
-			return nil
+		put := *s
+		put.Status, put.OnlyOwner = topic.Confirmed, onlyOwner
+		tx.Subscriptions.Put(&put)
+		for d := range tx.Deliveries.Prefix(topic.DuePrefix(s.ARN)) {
+			tx.EndDelivery(d) // what asked for the confirmation
 		}
-		return invalid("Token")
+		return nil
 	})
-	return confirmed, err
+	return arnOf(s), err
 }
 
-// end ends a subscription by the link in a message. Its endpoint gets a message that lets it restore it.
+// withToken finds the subscription of a topic that a token confirms or restores.
+func withToken(tables *state.Tables, topicARN, token string, now time.Time) (*topic.Subscription, error) {
+	if _, ok := tables.Topics.Get(topicARN); !ok {
+		return nil, noTopic()
+	}
+	for s := range tables.Subscriptions.By(state.SubscriptionsByToken, token) {
+		if s.TopicARN == topicARN && !s.Expired(now) {
+			return s, nil
+		}
+	}
+	return nil, invalid("Token")
+}
+
+func arnOf(s *topic.Subscription) string {
+	if s == nil {
+		return ""
+	}
+	return s.ARN
+}
+
+// end ends a subscription by the link in a message. Its endpoint gets a message that lets it restore it. Like confirm,
+// it takes the writer only if there is something to write.
 func end(ctx context.Context, store *state.Store, key string, random io.Reader, now time.Time) error {
+	if s, err := endable(&store.View().Tables, key); s == nil {
+		return err
+	}
 	token, messageID := newid.Hex(random, 64), newid.UUID(random)
 	return store.Update(ctx, func(tx *state.Tx) error {
-		s, ok := tx.Subscriptions.Get(key)
-		if !ok || s.Status != topic.Confirmed {
-			return nil // it ended before
-		}
-		if s.OnlyOwner {
-			return fault.New(shape.CodeAuthorizationError, "The subscription was confirmed with "+
-				"AuthenticateOnUnsubscribe: only a signed Unsubscribe call ends it.").WithStatus(http.StatusForbidden)
+		s, err := endable(&tx.Tables, key)
+		if s == nil {
+			return err
 		}
 		tx.DeleteSubscription(key) // with the messages that are due
 		put := *s
@@ -66,10 +84,24 @@ func end(ctx context.Context, store *state.Store, key string, random io.Reader, 
 	})
 }
 
+// endable returns a subscription that a link may end, and nil if it ended before or there is none.
+func endable(tables *state.Tables, key string) (*topic.Subscription, error) {
+	s, ok := tables.Subscriptions.Get(key)
+	if !ok || s.Status != topic.Confirmed {
+		return nil, nil
+	}
+	if s.OnlyOwner {
+		return nil, fault.New(shape.CodeAuthorizationError, "The subscription was confirmed with "+
+			"AuthenticateOnUnsubscribe: only a signed Unsubscribe call ends it.").WithStatus(http.StatusForbidden)
+	}
+	return s, nil
+}
+
 // Links serves the links in messages, which their receivers follow without a signature, and the certificates of the
 // keys that sign messages. All other requests go to Next.
 type Links struct {
 	Store  *state.Store
+	Logger *slog.Logger
 	Now    func() time.Time
 	Random io.Reader
 	Next   http.Handler
@@ -118,7 +150,7 @@ func (l *Links) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	status := http.StatusOK
 	if err != nil {
-		status, answer = failed(err, newid.UUID(l.Random))
+		status, answer = l.failed(r, err)
 	}
 	w.Header().Set("Content-Type", "text/xml")
 	w.WriteHeader(status)
@@ -162,9 +194,13 @@ type failure struct {
 	RequestID string   `xml:"RequestId"`
 }
 
-func failed(err error, requestID string) (int, failure) {
+// failed returns the answer for an error, and logs an error that is not the caller's.
+func (l *Links) failed(r *http.Request, err error) (int, failure) {
+	requestID := newid.UUID(l.Random)
 	f, ok := errors.AsType[*fault.Error](err)
 	if !ok {
+		l.Logger.Error("a link in a message could not be followed", "action", Followed(r), "request", requestID,
+			"err", err)
 		return http.StatusInternalServerError, failure{Type: "Receiver", Code: shape.CodeInternalError,
 			Message: "The server could not do it. Its log says why.", RequestID: requestID}
 	}

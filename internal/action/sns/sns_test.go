@@ -1,12 +1,16 @@
 package sns
 
 import (
+	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +79,25 @@ func (o *office) subscribe(more string) *topic.Subscription {
 	o.want("<SubscriptionArn>pending confirmation</SubscriptionArn>",
 		"Subscribe TopicArn="+ops+" Protocol=http Endpoint=http://127.0.0.1:9/in"+more)
 	return o.subscription()
+}
+
+// subscribeTo subscribes one more endpoint and returns its subscription.
+func (o *office) subscribeTo(endpoint string) *topic.Subscription {
+	o.Helper()
+	o.do("Subscribe TopicArn=" + ops + " Protocol=http Endpoint=" + endpoint)
+	entry := topic.EndpointEntry(ops, "http", endpoint)
+	for s := range o.store.View().Subscriptions.By(state.SubscriptionsByEndpoint, entry) {
+		return s
+	}
+	o.Fatalf("%s is not subscribed", endpoint)
+	return nil
+}
+
+func (o *office) links() *Links {
+	return &Links{
+		Store: o.store, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Random: rand.Reader,
+		Next: http.NotFoundHandler(),
+	}
 }
 
 func TestTopics(t *testing.T) {
@@ -360,7 +383,7 @@ func TestBoundsOfMessages(t *testing.T) {
 func TestLinks(t *testing.T) {
 	o := open(t)
 	s := o.subscribe("")
-	links := &Links{Store: o.store, Now: time.Now, Random: zeros{}, Next: http.NotFoundHandler()}
+	links := o.links()
 	get := func(link string) (int, string) {
 		t.Helper()
 		w := httptest.NewRecorder()
@@ -404,12 +427,55 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// A link that changes nothing is answered from a snapshot: requests without a signature do not delay writers. A link
+// that cannot be followed for a reason of the server's is logged.
+func TestLinksThatChangeNothing(t *testing.T) {
+	o := open(t)
+	s := o.subscribe("")
+	o.do("ConfirmSubscription TopicArn=" + ops + " Token=" + s.Token)
+	pending := o.subscribeTo("http://127.0.0.1:9/other")
+	links := o.links()
+	var log bytes.Buffer
+	links.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	if err := o.store.Close(); err != nil { // from here on there is no writer
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		link string
+		want int
+	}{
+		{topic.ConfirmURL("http://x", s), 200},
+		{topic.ConfirmURL("http://x", s) + "0", 400},
+		{topic.UnsubscribeURL("http://x", pending), 200}, // it is not confirmed: nothing ends
+		{"/?Action=Unsubscribe&SubscriptionArn=none", 200},
+		{"/?Action=ConfirmSubscription&TopicArn=none&Token=none", 404},
+	} {
+		w := httptest.NewRecorder()
+		links.ServeHTTP(w, httptest.NewRequest("GET", c.link, nil))
+		if w.Code != c.want {
+			t.Errorf("%s: %d, want %d", c.link, w.Code, c.want)
+		}
+	}
+	if log.Len() > 0 {
+		t.Errorf("logged: %s", &log)
+	}
+	for _, link := range []string{topic.UnsubscribeURL("http://x", s), topic.ConfirmURL("http://x", pending)} {
+		w := httptest.NewRecorder()
+		links.ServeHTTP(w, httptest.NewRequest("GET", link, nil))
+		id := regexp.MustCompile("<RequestId>(.+)</RequestId>").FindStringSubmatch(w.Body.String())
+		if w.Code != 500 || id == nil || !strings.Contains(log.String(), id[1]) {
+			t.Errorf("%d %s\nlogged: %s", w.Code, w.Body, &log)
+		}
+		log.Reset()
+	}
+}
+
 // With AuthenticateOnUnsubscribe, only a signed call ends the subscription.
 func TestOnlyTheOwnerEnds(t *testing.T) {
 	o := open(t)
 	s := o.subscribe("")
 	o.do("ConfirmSubscription TopicArn=" + ops + " AuthenticateOnUnsubscribe=true Token=" + s.Token)
-	links := &Links{Store: o.store, Now: time.Now, Random: zeros{}, Next: http.NotFoundHandler()}
+	links := o.links()
 	w := httptest.NewRecorder()
 	links.ServeHTTP(w, httptest.NewRequest("GET", topic.UnsubscribeURL("http://x", s), nil))
 	if w.Code != 403 || !strings.Contains(w.Body.String(), "AuthorizationError") {
@@ -421,10 +487,6 @@ func TestOnlyTheOwnerEnds(t *testing.T) {
 		t.Error("the owner cannot end it")
 	}
 }
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 // The AWS CLI drives it.
 func TestCLI(t *testing.T) {
