@@ -42,18 +42,24 @@ type keyring struct {
 
 // signer is the key in use.
 type signer struct {
+	id   string // of its row
 	path string // of the certificate, in the server's URLs
 	key  *rsa.PrivateKey
 	env  control.Env
 }
 
+// get returns the key that signs messages. A reset deletes its row, with which the certificate is gone: a new key is made
+// then.
 func (k *keyring) get(ctx context.Context) (*signer, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	rows := &k.Store.View().SigningKeys
 	if k.key != nil {
-		return k.key, nil
+		if _, ok := rows.Get(k.key.id); ok {
+			return k.key, nil
+		}
 	}
-	for row := range k.Store.View().SigningKeys.All() {
+	for row := range rows.All() {
 		var err error
 		k.key, err = k.open(row)
 		return k.key, err
@@ -132,7 +138,7 @@ func (k *keyring) open(row *topic.SigningKey) (*signer, error) {
 	if !ok {
 		return nil, errors.New("the key that signs messages is not an RSA key")
 	}
-	return &signer{row.CertificatePath(), key, k.Env}, nil
+	return &signer{row.ID, row.CertificatePath(), key, k.Env}, nil
 }
 
 // sign returns the signature of a text: version 1 is of its SHA-1, version 2 of its SHA-256, as AWS defines them.

@@ -11,6 +11,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -111,11 +112,12 @@ func (c *Controller) deliver(ctx context.Context, key string) (time.Duration, er
 	}
 	due, next := ready(tables, key, now)
 	if len(due) > 0 {
-		results, err := c.sendAll(ctx, tables, t, s, due)
-		if err != nil {
-			return 0, err
+		results, failed := c.sendAll(ctx, tables, t, s, due)
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx) // interrupted messages are sent again
 		}
-		return time.Nanosecond, c.record(ctx, t, s, results) // the next call sends more or returns how long to wait
+		err := c.record(ctx, t, s, results)
+		return time.Nanosecond, errors.Join(err, failed) // the next call sends more or returns how long to wait
 	}
 	if s.Status != topic.Confirmed && (next.IsZero() || s.Expires.Before(next)) {
 		next = s.Expires
@@ -147,22 +149,33 @@ type result struct {
 	outcome  Outcome
 }
 
-// sendAll sends deliveries at the same time and waits for all of them.
+// sendAll sends deliveries at the same time and waits for all of them. One whose message is missing is given up. One
+// that cannot be made for another reason has no result: the error says why, and the loop tries it again later.
 func (c *Controller) sendAll(
 	ctx context.Context, tables *state.Tables, t *topic.Topic, s *topic.Subscription, due []*topic.Delivery,
 ) ([]result, error) {
-	results := make([]result, len(due))
+	outcomes := make([]*Outcome, len(due))
+	var failed error
 	var all sync.WaitGroup
 	for i, d := range due {
 		r, err := c.request(ctx, tables, t, s, d)
-		if err != nil {
-			all.Wait()
-			return nil, err
+		switch {
+		case errors.Is(err, errNoMessage):
+			outcomes[i] = &Outcome{Problem: err.Error()}
+		case err != nil:
+			failed = err
+		default:
+			all.Go(func() { outcomes[i] = new(c.cfg.Sender.Send(ctx, r)) })
 		}
-		all.Go(func() { results[i] = result{d, c.cfg.Sender.Send(ctx, r)} })
 	}
 	all.Wait()
-	return results, context.Cause(ctx) // interrupted messages are sent again
+	var results []result
+	for i, o := range outcomes {
+		if o != nil {
+			results = append(results, result{due[i], *o})
+		}
+	}
+	return results, failed
 }
 
 // record writes the results: it deletes deliveries that are done, and sets the next attempt of others.

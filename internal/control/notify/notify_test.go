@@ -293,3 +293,84 @@ func TestTopicEndsMeanwhile(t *testing.T) {
 		}
 	})
 }
+
+// A message that cannot be sent does not make the others of its subscription be sent again.
+func TestOneBadMessageAmongOthers(t *testing.T) {
+	bubble(t, func(w *world) {
+		hold := make(chan struct{})
+		w.endpoint.answer = func(n int, _ *Request) Outcome {
+			if n == 1 {
+				<-hold // until the others are due
+			}
+			return Outcome{}
+		}
+		w.subscribe("a")
+		for _, id := range []string{"m1", "m2", "m3"} {
+			w.publish(id)
+			time.Sleep(time.Millisecond)
+		}
+		w.update(func(tx *state.Tx) { tx.Publications.Delete("m2") })
+		close(hold)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := len(w.endpoint.requests()); n != 2 || w.left() != [2]int{} {
+			t.Errorf("%d requests, left are %v", n, w.left())
+		}
+		if !strings.Contains(w.log.String(), `message=m2 attempts=1 reason="the message is missing"`) {
+			t.Errorf("the log: %s", &w.log)
+		}
+	})
+}
+
+// While messages cannot be signed, those that need no signature are sent once, and the others wait.
+func TestMessagesThatCannotBeSigned(t *testing.T) {
+	bubble(t, func(w *world) {
+		damaged := *testKey()
+		damaged.Sealed = damaged.Sealed[:5]
+		w.update(func(tx *state.Tx) { tx.SigningKeys.Put(&damaged) })
+		s := w.subscribe("a", func(s *topic.Subscription) { s.RawDelivery = true })
+		w.update(func(tx *state.Tx) {
+			tx.AskEndpoint(s, topic.Confirmation, "c1", time.Now())
+			tx.Publish(&topic.Publication{ID: "m1", TopicARN: ops, Message: "m", At: time.Now()})
+		})
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := len(w.endpoint.requests()); n != 1 || w.left() != [2]int{1, 0} {
+			t.Fatalf("%d requests, left are %v", n, w.left())
+		}
+		w.update(func(tx *state.Tx) { tx.SigningKeys.Put(testKey()) })
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := len(w.endpoint.requests()); n != 2 || w.left() != [2]int{} {
+			t.Errorf("%d requests with a good key, left are %v", n, w.left())
+		}
+	})
+}
+
+// A reset deletes the key. What is signed afterwards names a certificate that the server has.
+func TestKeyAfterAReset(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.subscribe("a")
+		w.publish("m1")
+		synctest.Wait()
+		w.update(func(tx *state.Tx) {
+			tx.Clear()
+			tx.Topics.Put(&topic.Topic{ARN: ops, Name: "ops", Region: region, Account: account})
+		})
+		w.subscribe("a")
+		w.publish("m2")
+		synctest.Wait()
+		got := w.endpoint.requests()
+		if len(got) != 2 {
+			t.Fatalf("%d requests", len(got))
+		}
+		for k := range w.store.View().SigningKeys.All() {
+			if url := document(t, got[1].Request).SigningCertURL; url != "http://"+host+k.CertificatePath() {
+				t.Errorf("signed with %s, the key is %s", url, k.ID)
+			}
+		}
+		if w.store.View().SigningKeys.Len() != 1 {
+			t.Errorf("%d keys", w.store.View().SigningKeys.Len())
+		}
+	})
+}

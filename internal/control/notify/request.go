@@ -2,11 +2,13 @@ package notify
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/topic"
 )
+
+var errNoMessage = errors.New("the message is missing")
 
 // request returns the request that delivers a message.
 func (c *Controller) request(
@@ -16,7 +18,7 @@ func (c *Controller) request(
 	if d.Kind == topic.Notification {
 		var ok bool
 		if p, ok = tables.Publications.Get(d.MessageID); !ok {
-			return nil, fmt.Errorf("the message %s is missing", d.MessageID)
+			return nil, errNoMessage
 		}
 	}
 	header := [][2]string{
