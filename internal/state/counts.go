@@ -9,21 +9,26 @@ import (
 
 // counts keeps, for each entry, the number of rows with that entry; "" means none.
 func counts[T any](entry func(*T) string) sum {
-	change := func(kept any, by int) any {
+	return counted(entry, func(*T) int { return 1 })
+}
+
+// counted keeps, for each entry, the sum of what size returns for its rows; "" means none.
+func counted[T any](entry func(*T) string, size func(*T) int) sum {
+	change := func(kept, row any, sign int) any {
 		n, _ := kept.(int)
-		if n += by; n == 0 {
+		if n += sign * size(row.(*T)); n == 0 {
 			return nil
 		}
 		return n
 	}
 	return sum{
 		entry:  func(row any) string { return entry(row.(*T)) },
-		add:    func(kept, _ any) any { return change(kept, 1) },
-		remove: func(kept, _ any) any { return change(kept, -1) },
+		add:    func(kept, row any) any { return change(kept, row, 1) },
+		remove: func(kept, row any) any { return change(kept, row, -1) },
 	}
 }
 
-// count returns how many rows have an entry of a sum that counts made.
+// count returns the number that counts or counted keeps for an entry.
 func (t *core) count(which int, entry string) int {
 	kept, _ := t.rows.sums[which].get(entry)
 	n, _ := kept.(int)

@@ -419,11 +419,11 @@ func define() Tables {
 		ScalingProgress:   table("appscaling.progress", (*appscaling.Progress).Key),
 
 		Topics: table("sns.topics", func(t *topic.Topic) string { return t.ARN }),
-		Subscriptions: table("sns.subscriptions", func(s *topic.Subscription) string { return s.ARN },
-			SubscriptionsByEndpoint, SubscriptionsByToken),
+		Subscriptions: withSums(table("sns.subscriptions", func(s *topic.Subscription) string { return s.ARN },
+			SubscriptionsByEndpoint, SubscriptionsByToken), counts(topicOf)),
 		Publications: withSums(table("sns.publications", func(p *topic.Publication) string { return p.ID }),
-			publishedBytes()),
-		Deliveries:  withSums(table("sns.deliveries", (*topic.Delivery).Key, DeliveriesByMessage), dueMessages()),
+			counted(publication, (*topic.Publication).Size)),
+		Deliveries:  withSums(table("sns.deliveries", (*topic.Delivery).Key, DeliveriesByMessage), counts(subscriptionOf)),
 		SigningKeys: table("sns.signing-keys", func(k *topic.SigningKey) string { return k.ID }),
 	}
 }

@@ -6,45 +6,25 @@ import (
 	"github.com/berthhq/berth/internal/topic"
 )
 
-// counted keeps a number for each entry: the sum of what size returns for its rows.
-func counted[T any](entry func(*T) string, size func(*T) int) sum {
-	change := func(kept, row any, by int) any {
-		n, _ := kept.(int)
-		if n += by * size(row.(*T)); n != 0 {
-			return n
-		}
-		return nil
-	}
-	return sum{
-		entry:  func(row any) string { return entry(row.(*T)) },
-		add:    func(kept, row any) any { return change(kept, row, 1) },
-		remove: func(kept, row any) any { return change(kept, row, -1) },
-	}
-}
-
+// allPublications is the only entry of the sum of the table of publications, which is their size in bytes.
 const allPublications = "all"
 
-func publishedBytes() sum {
-	return counted(func(*topic.Publication) string { return allPublications }, (*topic.Publication).Size)
-}
+func publication(*topic.Publication) string { return allPublications }
 
-func dueMessages() sum {
-	return counted(func(d *topic.Delivery) string { return d.SubscriptionARN }, func(*topic.Delivery) int { return 1 })
-}
+func topicOf(s *topic.Subscription) string { return s.TopicARN }
+
+func subscriptionOf(d *topic.Delivery) string { return d.SubscriptionARN }
 
 // PublishedBytes returns how many bytes the messages have that wait for their delivery.
-func (t *Tables) PublishedBytes() int {
-	kept, _ := t.Publications.untyped.rows.sums[0].get(allPublications)
-	n, _ := kept.(int)
-	return n
-}
+func (t *Tables) PublishedBytes() int { return t.Publications.untyped.count(0, allPublications) }
 
 // DueOf returns how many messages wait for a subscription.
 func (t *Tables) DueOf(subscriptionARN string) int {
-	kept, _ := t.Deliveries.untyped.rows.sums[0].get(subscriptionARN)
-	n, _ := kept.(int)
-	return n
+	return t.Deliveries.untyped.count(0, subscriptionARN)
 }
+
+// SubscribedTo returns how many subscriptions a topic has.
+func (t *Tables) SubscribedTo(topicARN string) int { return t.Subscriptions.untyped.count(0, topicARN) }
 
 // SubscriptionsOf yields the subscriptions of a topic, in the order of their ARNs.
 func (t *Tables) SubscriptionsOf(topicARN string) func(func(*topic.Subscription) bool) {
@@ -53,27 +33,34 @@ func (t *Tables) SubscriptionsOf(topicARN string) func(func(*topic.Subscription)
 
 // Publish makes the deliveries of a message to the confirmed subscriptions of its topic whose filter policies accept
 // it, and returns their number. A subscription for which topic.MaxDue messages wait does not get it and is counted in
-// full. ok is false, and nothing is done, if the messages that wait would have more than topic.MaxBytes.
-func (tx *Tx) Publish(p *topic.Publication) (due, full int, ok bool) {
-	if tx.PublishedBytes()+p.Size() > topic.MaxBytes {
-		return 0, 0, false
+// full. If the messages that wait would have more than topic.MaxBytes, or would be more than topic.MaxDeliveries, it
+// does nothing and returns a *topic.FullError.
+func (tx *Tx) Publish(p *topic.Publication) (due, full int, err error) {
+	if n := tx.PublishedBytes(); n+p.Size() > topic.MaxBytes {
+		return 0, 0, &topic.FullError{Waiting: n, Most: topic.MaxBytes, What: "bytes of messages"}
 	}
+	var to []*topic.Delivery
 	for s := range tx.SubscriptionsOf(p.TopicARN) {
 		switch {
 		case s.Status != topic.Confirmed || !s.Wants(p):
 		case tx.DueOf(s.ARN) >= topic.MaxDue:
 			full++
 		default:
-			due++
-			tx.Deliveries.Put(&topic.Delivery{
+			to = append(to, &topic.Delivery{
 				SubscriptionARN: s.ARN, MessageID: p.ID, Kind: topic.Notification, At: p.At,
 			})
 		}
 	}
-	if due > 0 {
+	if n := tx.Deliveries.Len(); n+len(to) > topic.MaxDeliveries {
+		return 0, 0, &topic.FullError{Waiting: n, Most: topic.MaxDeliveries, What: "deliveries"}
+	}
+	for _, d := range to {
+		tx.Deliveries.Put(d)
+	}
+	if len(to) > 0 {
 		tx.Publications.Put(p)
 	}
-	return due, full, true
+	return len(to), full, nil
 }
 
 // EndDelivery deletes a delivery that is done, and its publication if no delivery of it is left.

@@ -1,6 +1,9 @@
 package topic
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Attribute is an attribute of a message.
 type Attribute struct {
@@ -38,6 +41,16 @@ func (p *Publication) Size() int {
 		n += len(name) + len(a.Type) + len(a.String) + len(a.Binary)
 	}
 	return n
+}
+
+// FullError says that a message cannot be published because too much waits for its delivery.
+type FullError struct {
+	Waiting, Most int
+	What          string // what is counted
+}
+
+func (e *FullError) Error() string {
+	return fmt.Sprintf("%d %s wait, and at most %d may wait", e.Waiting, e.What, e.Most)
 }
 
 // Kind is the type of a message, as its JSON has it.

@@ -18,8 +18,12 @@ import (
 const (
 	Max              = 10_000
 	MaxSubscriptions = 10_000
+	// MaxPerTopic is how many subscriptions a topic has at most, so that one message makes as many deliveries at most.
+	MaxPerTopic = 1000
 	// MaxDue is how many messages wait for one subscription at most. A message of one more is not delivered to it.
 	MaxDue = 1000
+	// MaxDeliveries is how many deliveries wait at most, of all subscriptions together.
+	MaxDeliveries = 50_000
 	// MaxBytes is how many bytes the messages that wait have at most, of all topics together.
 	MaxBytes = 256 << 20
 	// MaxMessage is how many bytes a message has at most, with its attributes, as on AWS.

@@ -48,10 +48,9 @@ func (a *api) send(ctx context.Context, call *awswire.Call, messages ...*topic.P
 			if _, err := findTopic(&tx.Tables, call, &p.TopicARN); err != nil {
 				return err
 			}
-			due, full, ok := tx.Publish(p)
-			if !ok {
-				return fault.New(shape.CodeThrottled, "Messages of %d bytes wait for their delivery; at most %d wait.",
-					tx.PublishedBytes(), topic.MaxBytes)
+			due, full, err := tx.Publish(p)
+			if err != nil {
+				return fault.New(shape.CodeThrottled, "The message is not published: %v. Publish it again later.", err)
 			}
 			sent[i] = counts{due, full}
 		}

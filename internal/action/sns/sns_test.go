@@ -368,13 +368,47 @@ func TestBoundsOfMessages(t *testing.T) {
 	err := o.store.Update(t.Context(), func(tx *state.Tx) error {
 		tx.DeleteSubscription(s.ARN)
 		tx.Publications.Put(&topic.Publication{ID: "big", Message: strings.Repeat("x", topic.MaxBytes)})
-		if _, _, ok := tx.Publish(&topic.Publication{ID: "late", TopicARN: ops, Message: "m"}); ok {
+		if _, _, err := tx.Publish(&topic.Publication{ID: "late", TopicARN: ops, Message: "m"}); err == nil {
 			t.Error("a message is kept beyond the bound")
 		}
 		return errUndo
 	})
 	if err != errUndo {
 		t.Error(err)
+	}
+}
+
+// A topic has a bounded number of subscriptions, and a bounded number of deliveries waits.
+func TestBoundsOfDeliveries(t *testing.T) {
+	o := open(t)
+	s := o.subscribe("")
+	o.do("ConfirmSubscription TopicArn=" + ops + " Token=" + s.Token)
+	fill := func(fn func(*state.Tx)) {
+		t.Helper()
+		if err := o.store.Update(t.Context(), func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill(func(tx *state.Tx) {
+		for i := range topic.MaxPerTopic - 1 {
+			tx.Subscriptions.Put(&topic.Subscription{ARN: fmt.Sprint(ops, ":", i), TopicARN: ops, Status: topic.Confirmed})
+		}
+	})
+	o.want("SubscriptionLimitExceeded: Berth keeps 1000 subscriptions of a topic",
+		"Subscribe TopicArn="+ops+" Protocol=http Endpoint=http://127.0.0.1:9/more")
+	fill(func(tx *state.Tx) {
+		for i := range topic.MaxDeliveries - topic.MaxPerTopic {
+			tx.Deliveries.Put(&topic.Delivery{SubscriptionARN: "other", MessageID: fmt.Sprint(i)})
+		}
+	})
+	o.want("<MessageId>", "Publish TopicArn="+ops+" Message=last")
+	if got := o.published[len(o.published)-1]; got != "last 1000 0" {
+		t.Errorf("published: %s", got)
+	}
+	o.want("Throttled: The message is not published: 50000 deliveries wait, and at most 50000 may "+
+		"wait", "Publish TopicArn="+ops+" Message=late")
+	if n := o.store.View().Deliveries.Len(); n != topic.MaxDeliveries {
+		t.Errorf("%d deliveries wait", n)
 	}
 }
 

@@ -78,6 +78,10 @@ func renew(tx *state.Tx, put *topic.Subscription, in *shape.SubscribeInput, call
 		return fault.New(shape.CodeSubscriptionLimitExceeded, "Berth keeps %d subscriptions, and there are as many.",
 			topic.MaxSubscriptions)
 	}
+	if tx.SubscribedTo(put.TopicARN) >= topic.MaxPerTopic {
+		return fault.New(shape.CodeSubscriptionLimitExceeded, "Berth keeps %d subscriptions of a topic, and there are "+
+			"as many.", topic.MaxPerTopic)
+	}
 	return nil
 }
 

@@ -2,7 +2,6 @@ package notify
 
 import (
 	"context"
-	"errors"
 
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/control"
@@ -34,8 +33,9 @@ func (c *Controller) publish(ctx context.Context, key string) error {
 		p = &topic.Publication{
 			ID: newid.UUID(m.Random), TopicARN: d.Action, Subject: subject, Message: message, At: m.Now,
 		}
-		if due, full, ok = tx.Publish(p); !ok {
-			return errFull
+		var err error
+		if due, full, err = tx.Publish(p); err != nil {
+			return err // the loop tries the action again later
 		}
 		tx.AddAlarmHistory(alarm.Published(a, d, message, "", m.Now))
 		return nil
@@ -45,6 +45,3 @@ func (c *Controller) publish(ctx context.Context, key string) error {
 	}
 	return err
 }
-
-// errFull is the error when too many messages wait. The loop tries the action again later.
-var errFull = errors.New("too many bytes of messages wait for their delivery")
