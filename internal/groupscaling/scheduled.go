@@ -62,17 +62,12 @@ func (s *Scheduled) Schedule() (scaling.Schedule, error) {
 	return scaling.ParseUnixCron(s.Recurrence, zone)
 }
 
-// Apply sets the sizes of a group, and moves the capacity into its bounds. A minimum above the maximum takes that with
-// it, as the other one may have been changed since the action was made.
+// Apply sets the sizes of a group, and moves the capacity into its bounds, as scaling.Scheduled does.
 func (s *Scheduled) Apply(g *fleet.AutoScalingGroup) {
-	if s.Min != nil {
-		g.Min, g.Max = *s.Min, max(g.Max, *s.Min)
-	}
-	if s.Max != nil {
-		g.Max, g.Min = *s.Max, min(g.Min, *s.Max)
-	}
 	if s.Desired != nil {
 		g.Desired = *s.Desired
 	}
-	g.Desired = scaling.Bounds{Min: g.Min, Max: g.Max}.Clip(g.Desired)
+	var b scaling.Bounds
+	b, g.Desired = scaling.Scheduled{Min: s.Min, Max: s.Max}.Apply(scaling.Bounds{Min: g.Min, Max: g.Max}, g.Desired)
+	g.Min, g.Max = b.Min, b.Max
 }

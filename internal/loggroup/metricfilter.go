@@ -1,6 +1,7 @@
 package loggroup
 
 import (
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -66,7 +67,14 @@ func ValidateFilterName(s string) error {
 
 var metricText = regexp.MustCompile(`^[^:*$]{1,255}$`)
 
-// Number returns the number that a transformation's value is, and false if it is a selector.
+// maxValue is the greatest value of a metric (ecs.md 7.1).
+const maxValue = 1 << 360
+
+// ValidValue reports whether a number can be the value of a metric: it is neither NaN nor beyond 2^360.
+func ValidValue(v float64) bool { return math.Abs(v) <= maxValue }
+
+// Number returns the number that a transformation's value is, and false if it is a selector. Check says whether the
+// number is valid.
 func (t *Transformation) Number() (float64, bool) {
 	n, err := strconv.ParseFloat(t.Value, 64)
 	return n, err == nil
@@ -74,6 +82,7 @@ func (t *Transformation) Number() (float64, bool) {
 
 // Check returns what is wrong with a transformation; "" if nothing is. Selectors are checked elsewhere.
 func (t *Transformation) Check() string {
+	number, isNumber := t.Number()
 	switch {
 	case !metricText.MatchString(t.Name):
 		return "metricName must have 1 to 255 characters other than : * and $"
@@ -83,6 +92,10 @@ func (t *Transformation) Check() string {
 		return "metricNamespace must not begin with AWS/, which is for services"
 	case len(t.Value) > 100:
 		return "metricValue must have at most 100 characters"
+	case isNumber && !ValidValue(number):
+		return "metricValue must be a number from -2^360 to 2^360 or a selector"
+	case t.Default != nil && !ValidValue(*t.Default):
+		return "defaultValue must be a number from -2^360 to 2^360"
 	case len(t.Dimensions) > MaxDimensions:
 		return "there may be at most 3 dimensions"
 	case len(t.Dimensions) > 0 && t.Default != nil:

@@ -2,6 +2,7 @@ package loggroup
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -11,14 +12,19 @@ import (
 func TestTransformations(t *testing.T) {
 	ok := func() Transformation { return Transformation{Namespace: "App", Name: "errors", Value: "1"} }
 	for want, change := range map[string]func(*Transformation){
-		"":                             func(*Transformation) {},
-		"metricName must":              func(t *Transformation) { t.Name = "" },
-		"metricName must have":         func(t *Transformation) { t.Name = "a:b" },
-		"metricNamespace must have":    func(t *Transformation) { t.Namespace = strings.Repeat("x", 256) },
-		"metricNamespace must not":     func(t *Transformation) { t.Namespace = "AWS/ECS" },
-		"metricValue must have":        func(t *Transformation) { t.Value = strings.Repeat("1", 101) },
-		"there may be at most 3":       func(t *Transformation) { t.Dimensions = make([]FilterDimension, 4) },
-		"the name of a dimension must": func(t *Transformation) { t.Dimensions = []FilterDimension{{":a", "$.a"}} },
+		"":                              func(*Transformation) {},
+		"metricName must":               func(t *Transformation) { t.Name = "" },
+		"metricName must have":          func(t *Transformation) { t.Name = "a:b" },
+		"metricNamespace must have":     func(t *Transformation) { t.Namespace = strings.Repeat("x", 256) },
+		"metricNamespace must not":      func(t *Transformation) { t.Namespace = "AWS/ECS" },
+		"metricValue must have":         func(t *Transformation) { t.Value = strings.Repeat("1", 101) },
+		"metricValue must be":           func(t *Transformation) { t.Value = "NaN" },
+		"metricValue must be a":         func(t *Transformation) { t.Value = "-inf" },
+		"metricValue must be a number":  func(t *Transformation) { t.Value = "1e109" },
+		"defaultValue must be":          func(t *Transformation) { t.Default = new(math.NaN()) },
+		"defaultValue must be a number": func(t *Transformation) { t.Default = new(math.Inf(1)) },
+		"there may be at most 3":        func(t *Transformation) { t.Dimensions = make([]FilterDimension, 4) },
+		"the name of a dimension must":  func(t *Transformation) { t.Dimensions = []FilterDimension{{":a", "$.a"}} },
 		"dimensions and default value are mutually": func(t *Transformation) {
 			t.Dimensions, t.Default = []FilterDimension{{"a", "$.a"}}, new(0.0)
 		},

@@ -320,13 +320,14 @@ func nearestWorkday(y int, m time.Month, d int) int {
 type Scheduled struct{ Min, Max *int }
 
 // Apply returns the new bounds, and the capacity moved to the nearest one within them (ecs.md
-// 6.13). Cooldowns are not considered (ecs.md 6.8).
+// 6.13). Cooldowns are not considered (ecs.md 6.8). A minimum above the maximum takes that with it, and a maximum below
+// the minimum does so too: the other one may have been changed since the action was made.
 func (s Scheduled) Apply(b Bounds, current int) (Bounds, int) {
 	if s.Min != nil {
-		b.Min = *s.Min
+		b.Min, b.Max = *s.Min, max(b.Max, *s.Min)
 	}
 	if s.Max != nil {
-		b.Max = *s.Max
+		b.Max, b.Min = *s.Max, min(b.Min, *s.Max)
 	}
 	return b, b.Clip(current)
 }

@@ -83,7 +83,9 @@ func TestScheduled(t *testing.T) {
 		s              Scheduled
 		current        int
 		min, max, want int
-	}{{Scheduled{Min: &five}, 3, 5, 8, 5}, {Scheduled{Max: &five}, 7, 1, 5, 5}, {Scheduled{}, 7, 1, 8, 7}} {
+	}{{Scheduled{Min: &five}, 3, 5, 8, 5}, {Scheduled{Max: &five}, 7, 1, 5, 5}, {Scheduled{}, 7, 1, 8, 7},
+		{Scheduled{Min: new(20)}, 7, 20, 20, 20}, {Scheduled{Max: new(0)}, 7, 0, 0, 0},
+		{Scheduled{Min: new(20), Max: new(30)}, 7, 20, 30, 20}} {
 		if b, n := c.s.Apply(Bounds{1, 8}, c.current); b != (Bounds{c.min, c.max}) || n != c.want {
 			t.Errorf("%+v: %+v, %d", c, b, n)
 		}

@@ -423,7 +423,8 @@ func define() Tables {
 			SubscriptionsByEndpoint, SubscriptionsByToken), counts(topicOf)),
 		Publications: withSums(table("sns.publications", func(p *topic.Publication) string { return p.ID }),
 			counted(publication, (*topic.Publication).Size)),
-		Deliveries:  withSums(table("sns.deliveries", (*topic.Delivery).Key, DeliveriesByMessage), counts(subscriptionOf)),
+		Deliveries: withSums(table("sns.deliveries", (*topic.Delivery).Key, DeliveriesByMessage),
+			counts(subscriptionOf)),
 		SigningKeys: table("sns.signing-keys", func(k *topic.SigningKey) string { return k.ID }),
 	}
 }

@@ -155,3 +155,15 @@ func TestCertificatePath(t *testing.T) {
 		t.Error(p)
 	}
 }
+
+// The error of a publication that is refused says how much waits, and how much may wait.
+func TestFullError(t *testing.T) {
+	for want, err := range map[string]*FullError{
+		"7 deliveries wait, and at most 8 may wait":        {Waiting: 7, Most: 8, What: "deliveries"},
+		"0 bytes of messages wait, and at most 1 may wait": {Waiting: 0, Most: 1, What: "bytes of messages"},
+	} {
+		if got := err.Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -165,6 +165,15 @@ func TestPutMetricAlarmRefuses(t *testing.T) {
 		"does not support actions on EC2 instances as actions": func(in *alarmIn) {
 			in.AlarmActions = []string{"arn:aws:automate:us-east-1:ec2:stop"}
 		},
+		"member.1 is refused: of scaling policies, an alarm can call those of ECS services": func(in *alarmIn) {
+			in.AlarmActions = []string{"arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:resource/dynamodb/" +
+				"table/t:policyName/p"}
+		},
+		"member.2 is refused: of scaling policies, an alarm can call those of ECS services": func(in *alarmIn) {
+			in.OKActions = []string{
+				"arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:autoScalingGroupName/g:policyName/p",
+				"arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:autoScalingGroupName/g"}
+		},
 		"for parameter Namespace is invalid":                   func(in *alarmIn) { in.Namespace = nil },
 		"for parameter MetricName is invalid":                  func(in *alarmIn) { in.MetricName = nil },
 		"Exactly one of the parameters Statistic and Extended": func(in *alarmIn) { in.Statistic = "" },

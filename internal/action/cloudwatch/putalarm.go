@@ -10,10 +10,12 @@ import (
 
 	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/cloudwatch"
 	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/meter"
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
@@ -101,11 +103,25 @@ func parseSettings(call *awswire.Call, name *string, in common) (*alarm.Alarm, e
 	return row, nil
 }
 
-// built are the kinds of actions that something carries out.
-var built = map[alarm.ActionKind]bool{
-	alarm.SNSTopic:      true, // control/notify
-	alarm.ServicePolicy: true, // control/scale
-	alarm.GroupPolicy:   true, // control/fleet
+// checkBuilt returns an error unless a controller carries out an action.
+func checkBuilt(kind alarm.ActionKind, action, at string) error {
+	whole := true
+	switch kind {
+	case alarm.SNSTopic: // control/notify
+	case alarm.ServicePolicy: // control/scale
+		_, _, _, whole = appscaling.SplitPolicyARN(action)
+	case alarm.GroupPolicy: // control/fleet and control/capacity
+		_, _, whole = groupscaling.KeyFromARN(action)
+	default:
+		return validation("The value %q for parameter %s is refused: Berth does not support %s as actions of "+
+			"alarms yet. Without actions the alarm is evaluated, and its state can be read.", action, at, kind)
+	}
+	if !whole {
+		return validation("The value %q for parameter %s is refused: of scaling policies, an alarm can call those of "+
+			"ECS services (…:resource/ecs/service/CLUSTER/SERVICE:policyName/NAME) and of Auto Scaling groups "+
+			"(…:autoScalingGroupName/GROUP:policyName/NAME).", action, at)
+	}
+	return nil
 }
 
 func checkActions(call *awswire.Call, name string, actions []string, composite bool) error {
@@ -127,9 +143,8 @@ func checkActions(call *awswire.Call, name string, actions []string, composite b
 			return validation("The value %q for parameter %s is invalid: composite alarms have no %s.", action, at,
 				kind)
 		}
-		if !built[kind] {
-			return validation("The value %q for parameter %s is refused: Berth does not support %s as actions of "+
-				"alarms yet. Without actions the alarm is evaluated, and its state can be read.", action, at, kind)
+		if err := checkBuilt(kind, action, at); err != nil {
+			return err
 		}
 		if kind == alarm.SNSTopic && parsed.Region != call.Region {
 			return validation("Invalid region %s specified. Only %s is supported.", parsed.Region, call.Region)

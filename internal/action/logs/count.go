@@ -2,7 +2,6 @@ package logs
 
 import (
 	"log/slog"
-	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -98,7 +97,7 @@ func (c *counter) apply(f *loggroup.MetricFilter, events []logstore.Entry, now t
 	for key, values := range found {
 		data = append(data, datum(f, dimensions[key.dimensions], key.minute, values))
 	}
-	if f.Metric.Default != nil {
+	if f.Metric.Default != nil && loggroup.ValidValue(*f.Metric.Default) {
 		for _, minute := range c.without(f, events, found) {
 			data = append(data, datum(f, nil, minute, []float64{*f.Metric.Default}))
 		}
@@ -217,9 +216,6 @@ func compile(t *loggroup.Transformation) (out transformation) {
 	return out
 }
 
-// maxValue is the greatest value of a metric (ecs.md 7.1).
-var maxValue = math.Pow(2, 360)
-
 // maxDimensionValue is how many bytes the value of a dimension has at most.
 const maxDimensionValue = 1024
 
@@ -230,10 +226,13 @@ func (t *transformation) of(text string) (value float64, dims []meter.Dimension,
 	if t.value != nil {
 		text, _ := t.value.Text(m)
 		n, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.IsNaN(n) || math.Abs(n) > maxValue {
+		if err != nil {
 			return 0, nil, false
 		}
 		value = n
+	}
+	if !loggroup.ValidValue(value) {
+		return 0, nil, false
 	}
 	for _, d := range t.dimensions {
 		text, found := d.value.Text(m)

@@ -15,6 +15,7 @@ import (
 	shape "github.com/berthhq/berth/internal/awswire/shape/logs"
 	"github.com/berthhq/berth/internal/meter"
 	"github.com/berthhq/berth/internal/meter/gather"
+	"github.com/berthhq/berth/internal/state"
 )
 
 // points keeps what is put, as lines.
@@ -162,6 +163,29 @@ func TestValuesAndDimensionsOfMessages(t *testing.T) {
 	}
 }
 
+// A filter that an older version accepted with a value that is no number makes no points.
+func TestStoredValuesThatAreNoNumbers(t *testing.T) {
+	a, put := filtered(t)
+	if err := a.putFilter(t, "", nil); err != nil {
+		t.Fatal(err)
+	}
+	err := a.store.Update(t.Context(), func(tx *state.Tx) error {
+		for f := range tx.MetricFilters.All() {
+			row := *f
+			row.Metric.Value = "NaN"
+			tx.MetricFilters.Put(&row)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.logged(t, "0 one")
+	if got := put.take(); got != "" {
+		t.Errorf("points: %s", got)
+	}
+}
+
 // A filter whose dimensions have too many values stops at a bound until the hour ends, and the log says so once.
 func TestDimensionsThatExplode(t *testing.T) {
 	a, put := filtered(t)
@@ -234,6 +258,12 @@ func TestFiltersThatAreRefused(t *testing.T) {
 	} {
 		if err := a.putFilter(t, c.pattern, c.change); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	for _, value := range []string{"NaN", "+Inf", "-infinity", "1e400"} {
+		err := a.putFilter(t, json, func(in *filterIn) { in.MetricTransformations[0].MetricValue = &value })
+		if err == nil || !strings.Contains(err.Error(), "Invalid metric transformation: ") {
+			t.Errorf("the value %s: %v", value, err)
 		}
 	}
 	for i := range 100 {

@@ -391,7 +391,8 @@ func TestBoundsOfDeliveries(t *testing.T) {
 	}
 	fill(func(tx *state.Tx) {
 		for i := range topic.MaxPerTopic - 1 {
-			tx.Subscriptions.Put(&topic.Subscription{ARN: fmt.Sprint(ops, ":", i), TopicARN: ops, Status: topic.Confirmed})
+			arn := fmt.Sprint(ops, ":", i)
+			tx.Subscriptions.Put(&topic.Subscription{ARN: arn, TopicARN: ops, Status: topic.Confirmed})
 		}
 	})
 	o.want("SubscriptionLimitExceeded: Berth keeps 1000 subscriptions of a topic",

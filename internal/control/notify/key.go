@@ -48,8 +48,8 @@ type signer struct {
 	env  control.Env
 }
 
-// get returns the key that signs messages. A reset deletes its row, with which the certificate is gone: a new key is made
-// then.
+// get returns the key that signs messages. A reset deletes its row, and the certificate with it; then get makes a new
+// key.
 func (k *keyring) get(ctx context.Context) (*signer, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
