@@ -10,7 +10,7 @@ import (
 const (
 	// KeptActivities is the maximum number of stored activities of one target. AWS documents no number.
 	KeptActivities = 200
-	// KeptFor is how long an activity can be read, also after its target was deregistered.
+	// KeptFor is how long an activity can be read, even if its target is deregistered.
 	KeptFor = 6 * 7 * 24 * time.Hour
 )
 
@@ -27,7 +27,7 @@ const (
 	Failed      ActivityStatus = "Failed"
 )
 
-// Activity is a change of a target's capacity, or a change that was not made, with the reason.
+// Activity describes a change of a target's capacity, or why a change was not made.
 type Activity struct {
 	ID              string // UUID
 	Region, Account string
@@ -42,7 +42,7 @@ type Activity struct {
 	NotScaled       []NotScaled `json:",omitempty"`
 }
 
-// NotScaled is why a capacity was not changed (ecs.md 6.7). Numbers that do not belong to the reason are nil.
+// NotScaled is the reason why a capacity was not changed (ecs.md 6.7). Numbers that the reason does not have are nil.
 type NotScaled struct {
 	Code              scaling.Reason
 	Min, Max, Current *int `json:",omitempty"`
@@ -68,7 +68,7 @@ func (a *Activity) Forgets() string {
 	return old.Key()
 }
 
-// Setting returns the activity that sets the desired count, in AWS's words. It is in progress until the service has as
+// Setting returns the activity of a new desired count, in AWS's words. It is in progress until the service has that
 // many running tasks.
 func Setting(count int, cause string, now time.Time) *Activity {
 	return &Activity{
@@ -78,14 +78,14 @@ func Setting(count int, cause string, now time.Time) *Activity {
 	}
 }
 
-// Fulfilled returns the activity when as many tasks run as it has set.
+// Fulfilled returns the activity after the service has reached the desired count that it has set.
 func (a *Activity) Fulfilled(count int, now time.Time) *Activity {
 	return a.ended(Successful, fmt.Sprintf("Successfully set desired count to %d. Change successfully fulfilled "+
 		"by ecs.",
 		count), now)
 }
 
-// OverriddenBy returns the activity when the desired count was changed before as many tasks ran as it has set.
+// OverriddenBy returns the activity after the desired count was changed to later, before the service had count tasks.
 func (a *Activity) OverriddenBy(count, later int, now time.Time) *Activity {
 	return a.ended(Overridden, fmt.Sprintf("Successfully set desired count to %d. Found it was later changed to %d.",
 		count, later), now)
@@ -97,7 +97,7 @@ func (a *Activity) ended(s ActivityStatus, message string, now time.Time) *Activ
 	return &c
 }
 
-// SettingBounds returns the activity of a scheduled action, in AWS's words.
+// SettingBounds returns the activity of a scheduled action that has set the bounds, in AWS's words.
 func SettingBounds(s *Scheduled, now time.Time) *Activity {
 	what := ""
 	if s.Action.Min != nil {
@@ -115,7 +115,7 @@ func SettingBounds(s *Scheduled, now time.Time) *Activity {
 	}
 }
 
-// NotScaling returns the activity for a decision that changed nothing, nil if AWS reports none for its reason (ecs.md
+// NotScaling returns the activity of a decision that changed nothing, or nil if AWS reports none for the reason (ecs.md
 // 6.7).
 func NotScaling(why scaling.Reason, s scaling.Situation, cause string, now time.Time) *Activity {
 	one := NotScaled{Code: why}
@@ -134,14 +134,14 @@ func NotScaling(why scaling.Reason, s scaling.Situation, cause string, now time.
 		Status: Failed, NotScaled: []NotScaled{one}}
 }
 
-// Repeats reports whether an activity that did not change the capacity says the same as the one before: a state that
-// lasts is told once.
+// Repeats reports whether an activity that did not change the capacity has the same reason as the last one. Such an
+// activity is not stored.
 func (a *Activity) Repeats(last *Activity) bool {
 	return last != nil && len(a.NotScaled) == 1 && len(last.NotScaled) == 1 && a.Cause == last.Cause &&
 		a.NotScaled[0].Code == last.NotScaled[0].Code
 }
 
-// ByAlarm returns the cause of an activity that an alarm has started, in AWS's words.
+// ByAlarm returns the cause of an activity that an alarm has caused, in AWS's words.
 func ByAlarm(alarm string, state scaling.State, policy string) string {
 	return fmt.Sprintf("monitor alarm %s in state %s triggered policy %s", alarm, state, policy)
 }

@@ -69,8 +69,8 @@ func (p *Policy) ARN() string {
 	return partARN(p.Region, p.Account, "scalingPolicy", p.ID, p.ResourceID, "policyName", p.Name)
 }
 
-// SplitPolicyARN returns the region, the account and the resource in the ARN of a policy of a service; false for
-// another ARN.
+// SplitPolicyARN returns the region, the account and the resource id in the ARN of a policy of a service. ok is false
+// for any other ARN.
 func SplitPolicyARN(text string) (region, account, resourceID string, ok bool) {
 	a, err := arn.Parse(text)
 	if err != nil || a.Service != "autoscaling" {
@@ -81,7 +81,7 @@ func SplitPolicyARN(text string) (region, account, resourceID string, ok bool) {
 	return a.Region, a.Account, resourceID, ok && named
 }
 
-// TargetKeyOf returns the key of the target whose policy a due action is; "" for another action.
+// TargetKeyOf returns the key of the target whose policy a due action calls, or "" for an action of another kind.
 func TargetKeyOf(d *alarm.Due) string {
 	region, account, resourceID, ok := SplitPolicyARN(d.Action)
 	if d.Kind != alarm.ServicePolicy || !ok {

@@ -8,12 +8,13 @@ import (
 	"github.com/berthhq/berth/internal/scaling"
 )
 
-// Progress is what the next decision about a target depends on. It is written in the transaction that changes the
-// desired count, so that a step is neither lost nor made twice.
+// Progress has what the next decision about a target depends on. It is written in the transaction that changes the
+// desired count, so that a change is neither lost nor made twice.
 type Progress struct {
 	Region, Account string
 	ResourceID      string
-	// Service is when the service was created that the rest is about: another service may have its name later.
+	// Service is the creation time of the service that the other fields are about. After it is deleted, another service
+	// may have its name.
 	Service time.Time
 	// Last is the last change of the desired count by a policy, with the end of its cooldown.
 	Last scaling.Activity
@@ -22,10 +23,10 @@ type Progress struct {
 	// Open is the key of the activity that is in progress; "" if none is. To is the desired count that it has set.
 	Open string `json:",omitempty"`
 	To   int    `json:",omitempty"`
-	// Done has the time at which each scheduled action, by its ID, was last carried out or skipped.
+	// Done has, by the ID of a scheduled action, the time when it was last carried out or skipped.
 	Done map[string]time.Time `json:",omitempty"`
-	// Held says why the last policy that was called changed nothing, and since when it is so; "" if it changed
-	// something.
+	// Held is the reason why the last call of a policy changed nothing, or "" if it changed something. HeldSince is the
+	// time since when the reason is the same.
 	Held      scaling.Reason `json:",omitempty"`
 	HeldSince time.Time      `json:",omitzero"`
 }
@@ -33,7 +34,8 @@ type Progress struct {
 // Key returns the key of the row: that of the target.
 func (p *Progress) Key() string { return Key(p.Region, p.Account, p.ResourceID) }
 
-// For returns a copy for the service that was created at a time. What is only about an earlier service is left out.
+// For returns the progress for the service that was created at the given time. It leaves out what is only about an
+// earlier service.
 func (p *Progress) For(service time.Time) *Progress {
 	c := *p
 	c.Done = maps.Clone(p.Done)
@@ -43,19 +45,19 @@ func (p *Progress) For(service time.Time) *Progress {
 	return &c
 }
 
-// Equal reports whether two rows say the same.
+// Equal reports whether two rows are equal.
 func (p *Progress) Equal(other *Progress) bool { return reflect.DeepEqual(p, other) }
 
-// Hold notes why nothing was changed; "" means that something was.
+// Hold stores the reason why nothing was changed. "" means that something was changed.
 func (p *Progress) Hold(why scaling.Reason, now time.Time) {
 	if p.Held != why {
 		p.Held, p.HeldSince = why, now
 	}
 }
 
-// Due returns the scheduled actions of a target that are due at a time, each with the time that makes it due, and when
-// the next one is, the zero time if none is. An action whose times have passed more than once, as while the server was
-// down, is due once. Those with a schedule that cannot be read are left out; they were checked when they were made.
+// Due returns the scheduled actions of a target that are due now, and the time when the next one is due, which is zero
+// if there is none. An action is due once, even if several of its times have passed, for example while the server was
+// down. Schedules are checked when they are stored; one that cannot be parsed is left out.
 func (p *Progress) Due(all []*Scheduled, now time.Time) (due []*Scheduled, next time.Time) {
 	for _, s := range all {
 		after := s.ChangedAt
@@ -79,7 +81,7 @@ func (p *Progress) Due(all []*Scheduled, now time.Time) (due []*Scheduled, next 
 	return due, next
 }
 
-// Finish notes the scheduled actions that were carried out or skipped, and forgets those that are not there any more.
+// Finish stores that the actions in due were carried out or skipped, and forgets actions that do not exist any more.
 func (p *Progress) Finish(all, due []*Scheduled, now time.Time) {
 	done := make(map[string]time.Time)
 	for _, s := range all {
@@ -95,8 +97,8 @@ func (p *Progress) Finish(all, due []*Scheduled, now time.Time) {
 	}
 }
 
-// Propose returns what the policy proposes for what one of its alarms has observed; false if it proposes nothing: no
-// value is known, or no step is for it. running is the number of running tasks (ecs.md 6.6).
+// Propose returns the policy's proposal for the observation of an alarm. ok is false if it proposes nothing, because no
+// value is known or no step is for the value. running is the number of running tasks (ecs.md 6.6).
 func (p *Policy) Propose(
 	s scaling.Situation, running int, o scaling.Observation, pace scaling.Pace,
 ) (out scaling.Proposal, ok bool) {
@@ -121,9 +123,9 @@ func (p *Policy) Propose(
 	return out, false
 }
 
-// Kept returns the proposal of a policy whose alarm is not due: it scales nothing by itself, and others scale in only
-// if it agrees (ecs.md 6.12). ok is false for a policy that keeps nobody from it. o is what its low alarm has observed
-// last, nil if that alarm is not in the state ALARM.
+// Kept returns the proposal of a policy that no alarm has called now. It changes nothing by itself, but other policies
+// may scale in only if it agrees (ecs.md 6.12). ok is false for a policy that does not have to agree. o is the last
+// observation of its low alarm, or nil if that alarm is not in the state ALARM.
 func (p *Policy) Kept(s scaling.Situation, running int, o *scaling.Observation, pace scaling.Pace) (
 	out scaling.Proposal, ok bool,
 ) {

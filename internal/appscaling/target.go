@@ -1,8 +1,8 @@
 // Package appscaling has the rows that Application Auto Scaling stores for ECS services: scalable targets,
 // their policies and scheduled actions, and activities. Package scaling does the arithmetic.
 //
-// Actions of the API write targets, policies and scheduled actions, and the alarms of policies that track a
-// target. A controller that carries out policies and scheduled actions writes activities.
+// Actions of the API write targets, policies and scheduled actions, and the alarms of policies that track a target.
+// control/scale writes activities and progress.
 package appscaling
 
 import (
@@ -58,7 +58,7 @@ func Key(region, account, resourceID string) string {
 // Key returns the key of the row.
 func (t *Target) Key() string { return Key(t.Region, t.Account, t.ResourceID) }
 
-// Pace returns the pace of the target's policies on a server with a pace.
+// Pace returns the pace of the target's policies. server is the pace if the target's tags have none.
 func (t *Target) Pace(server scaling.Pace) scaling.Pace { return scaling.PaceFrom(t.Tags, server) }
 
 // ARN returns the ARN of the target.

@@ -1,5 +1,6 @@
-// Package blueprint has the settings of a stack: clusters, services, load balancers, groups, and what scales them. It
-// takes them from the state, without secrets and without what runs, and writes and reads them as a file.
+// Package blueprint has the settings of a stack: clusters, services, load balancers, Auto Scaling groups, and what
+// scales them. It exports them from the state, without secrets and without anything that runs, and reads and writes
+// them as a file.
 package blueprint
 
 import (
@@ -24,15 +25,15 @@ import (
 
 // Bounds of a stack.
 const (
-	MaxBytes = 16 << 20 // of a file
-	MaxRows  = 5000     // of one list
+	MaxBytes = 16 << 20 // bytes of a file
+	MaxRows  = 5000     // rows of one list
 )
 
 // Format is the format of stack files. A program reads files of its own format only.
 const Format = 1
 
-// Stack is what a simulation starts from: the settings of clusters and of what scales them, without secrets and
-// without what runs. Its members are rows of the state.
+// Stack has the settings that a simulation starts from. It has no secrets, and no tasks or instances. Its members are
+// rows of the state.
 type Stack struct {
 	Format          int
 	Region, Account string
@@ -40,7 +41,7 @@ type Stack struct {
 	Clusters        []*ecs.Cluster
 	TaskDefinitions []*ecs.TaskDefinition
 	Services        []*ecs.Service
-	// Revisions are what the tasks of the services are made from: one for each service.
+	// Revisions has one row for each service: the revision from which its tasks are made.
 	Revisions []*ecs.ServiceRevision
 
 	LoadBalancers []*elb.LoadBalancer
@@ -57,11 +58,11 @@ type Stack struct {
 	ScalableTargets  []*appscaling.Target
 	ScalingPolicies  []*appscaling.Policy
 	ScheduledActions []*appscaling.Scheduled
-	// Alarms are those that people made. The alarms of target tracking policies follow from the policies.
+	// Alarms are the alarms of users. The alarms of target tracking policies are made from the policies.
 	Alarms []*alarm.Alarm
 }
 
-// table is a member of a stack: a list of rows.
+// table describes a member of a Stack, which is a list of rows.
 type table struct {
 	name string
 	// export adds the rows of a region and account.
@@ -73,7 +74,7 @@ type table struct {
 	put func(s *Stack, tx *state.Tx)
 }
 
-// tables are the lists of a stack, in the order in which rows refer to one another.
+// tables describes the members of a Stack. Rows refer only to rows of earlier tables.
 var tables = []table{
 	rows("Clusters", func(s *Stack) *[]*ecs.Cluster { return &s.Clusters },
 		func(t *state.Tables) state.Table[ecs.Cluster] { return t.Clusters },
@@ -154,8 +155,8 @@ var tables = []table{
 		keepAlarm, func(tx *state.Tx, v *alarm.Alarm) { tx.Alarms.Put(v) }),
 }
 
-// rows returns the table of a list. keep reports whether a row belongs to the stack; it gets a copy, from which it
-// removes secrets and what a simulation does not need.
+// rows returns the table of a list. keep reports whether a row belongs to the stack. It is called with a copy of the
+// row, and removes secrets and what a simulation does not need.
 func rows[T any](name string, list func(*Stack) *[]*T, from func(*state.Tables) state.Table[T],
 	keep func(*Stack, *state.Tables, *T) bool, put func(*state.Tx, *T)) table {
 	return table{
@@ -192,14 +193,14 @@ func (s *Stack) owns(text string) bool {
 	return arn.Region(text) == s.Region && arn.Account(text) == s.Account
 }
 
-// keepRule keeps where a rule forwards to. Its conditions may be secrets that callers know.
+// keepRule keeps only the actions of a rule, because its conditions may contain secrets, such as the value of a header.
 func keepRule(s *Stack, _ *state.Tables, r *elb.Rule) bool {
 	r.Tags, r.Conditions = nil, nil
 	r.Actions = slices.DeleteFunc(slices.Clone(r.Actions), func(a elb.Action) bool { return a.Forward == nil })
 	return s.owns(r.ARN) && len(r.Actions) > 0
 }
 
-// keepDefinition removes what containers are told: environments and commands often have secrets in them.
+// keepDefinition removes environments, commands and the like, because they often contain secrets.
 func keepDefinition(s *Stack, t *state.Tables, d *ecs.TaskDefinition) bool {
 	used := false
 	for range t.ServiceProgress.By(state.ServiceProgressByTaskDefinition, d.TaskDefinitionARN) {
@@ -231,7 +232,7 @@ func keepTemplate(s *Stack, _ *state.Tables, t *fleet.LaunchTemplate) bool {
 	return t.Region == s.Region && t.Account == s.Account
 }
 
-// keepAlarm leaves out the alarms of policies, which are made from these again.
+// keepAlarm leaves out the alarms of policies, which a simulation makes from the policies.
 func keepAlarm(s *Stack, t *state.Tables, a *alarm.Alarm) bool {
 	for _, p := range s.ScalingPolicies {
 		if slices.Contains(p.AlarmARNs(), a.ARN) {
@@ -242,7 +243,7 @@ func keepAlarm(s *Stack, t *state.Tables, a *alarm.Alarm) bool {
 	return s.owns(a.ARN)
 }
 
-// joins finds the cluster in user data.
+// joins matches the name of the cluster in user data.
 var joins = regexp.MustCompile(`ECS_CLUSTER=["']?([A-Za-z0-9_-]{1,255})`)
 
 // ClusterOf returns the name of the cluster that an instance with this user data joins.
@@ -254,14 +255,14 @@ func ClusterOf(d fleet.LaunchData) string {
 	return "default"
 }
 
-// plainLaunch returns launch data without what may be secret. Of the user data it keeps the cluster.
+// plainLaunch returns launch data without secrets. Of the user data it keeps only the name of the cluster.
 func plainLaunch(d fleet.LaunchData) fleet.LaunchData {
 	script := "#!/bin/bash\necho ECS_CLUSTER=" + ClusterOf(d) + " >> /etc/ecs/ecs.config\n"
 	return fleet.LaunchData{ImageID: d.ImageID, InstanceType: d.InstanceType,
 		UserData: base64.StdEncoding.EncodeToString([]byte(script))}
 }
 
-// Put writes the rows of the stack to a state, except for revisions, which deploy.Start makes.
+// Put writes the rows of the stack, except for the revisions, which deploy.Start makes.
 func (s *Stack) Put(tx *state.Tx) {
 	for _, tb := range tables {
 		tb.put(s, tx)
@@ -277,17 +278,17 @@ func Export(t *state.Tables, region, account string) *Stack {
 	return s
 }
 
-// position is where a row is in a file.
+// position has the lines of a file at which rows begin.
 type position map[string][]int // lines, by the name of the list
 
-// Read reads a stack file and checks it. Errors name the line and what would be right.
+// Read reads a stack file and checks it. Errors have the line and say what would be right.
 func Read(r io.Reader) (*Stack, error) {
 	data, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
 	if err != nil {
 		return nil, err
 	}
 	if len(data) > MaxBytes {
-		return nil, fmt.Errorf("the file has more than %d MiB, which is the most of a stack file", MaxBytes>>20)
+		return nil, fmt.Errorf("the file has more than %d MiB, the maximum for a stack file", MaxBytes>>20)
 	}
 	s, at := new(Stack), position{}
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -338,7 +339,7 @@ func (s *Stack) readList(dec *json.Decoder, data []byte, at position, name strin
 		return err
 	}
 	if token != json.Delim('[') {
-		return fmt.Errorf("%s is a list: it begins with [", name)
+		return fmt.Errorf("%s must be a list, which begins with [", name)
 	}
 	for dec.More() {
 		at[name] = append(at[name], lineOf(data, dec.InputOffset()+1))
@@ -353,7 +354,7 @@ func (s *Stack) readList(dec *json.Decoder, data []byte, at position, name strin
 	return expect(dec, ']')
 }
 
-// misplaced is an error at an offset.
+// misplaced is an error with its offset in the file.
 type misplaced struct {
 	offset int64
 	err    error
@@ -363,7 +364,7 @@ func (e *misplaced) Error() string { return e.err.Error() }
 
 func (e *misplaced) Unwrap() error { return e.err }
 
-// afterComma returns where a row begins for the decoder: after the comma behind the row before.
+// afterComma skips spaces and a comma, and returns the offset at which the next row begins.
 func afterComma(data []byte, offset int64) int64 {
 	rest := bytes.TrimLeft(data[offset:], " \t\r\n")
 	if len(rest) > 0 && rest[0] == ',' {
@@ -372,7 +373,7 @@ func afterComma(data []byte, offset int64) int64 {
 	return offset
 }
 
-// placed adds the offset to an error about a row, as far as it is known.
+// placed adds the offset to an error about a row, if it is known.
 func placed(data []byte, start, end int64, err error) error {
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return &misplaced{start + e.Offset - 1, err}
@@ -385,7 +386,7 @@ func placed(data []byte, start, end int64, err error) error {
 	return err
 }
 
-// unknownField is how an error of package json begins.
+// unknownField is the beginning of the error that package json returns for an unknown field.
 const unknownField = "json: unknown field "
 
 func listNames() (names []string) {
@@ -403,7 +404,7 @@ func expect(dec *json.Decoder, want json.Delim) error {
 	return err
 }
 
-// failedAt returns the offset of what could not be read.
+// failedAt returns the offset at which reading failed.
 func failedAt(dec *json.Decoder, err error) int64 {
 	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return e.Offset
@@ -414,13 +415,13 @@ func failedAt(dec *json.Decoder, err error) int64 {
 	return dec.InputOffset()
 }
 
-// describe returns an error of package json in words about the file.
+// describe replaces errors of package json by errors about the file.
 func describe(err error) error {
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("%s is %s and cannot be a %s", e.Field, e.Type, e.Value)
+		return fmt.Errorf("%s must be of the type %s and cannot be a %s", e.Field, e.Type, e.Value)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return errors.New("the file ends too early; it is one JSON object, as berth simulate --export writes it")
+		return errors.New("the file ends too early; it must be one JSON object, as berth simulate --export writes it")
 	}
 	if field, ok := strings.CutPrefix(err.Error(), unknownField); ok {
 		return fmt.Errorf("there is no field %s", field)

@@ -13,13 +13,13 @@ import (
 	"github.com/berthhq/berth/internal/scaling"
 )
 
-// Check reports rows that refer to what is not there, or that no call of the API would have accepted: a file may have
-// been written by hand.
+// Check returns an error if a row refers to one that does not exist, or if the API would not accept it: files may be
+// edited.
 func (s *Stack) Check() error { return s.check(nil) }
 
 func (s *Stack) check(at position) error {
 	if s.Region == "" || s.Account == "" {
-		return errors.New("a stack has a Region and an Account, such as us-east-1 and 123456789012")
+		return errors.New("a stack must have a Region and an Account, such as us-east-1 and 123456789012")
 	}
 	c := checker{s: s, at: at, clusters: map[string]bool{}, definitions: map[string]bool{}, groups: map[string]bool{},
 		services: map[string]bool{}, revisions: map[string]bool{}}
@@ -44,7 +44,7 @@ func (s *Stack) check(at position) error {
 type checker struct {
 	s   *Stack
 	at  position
-	err error // the first
+	err error // the first one
 
 	clusters, definitions, groups, services, revisions map[string]bool
 }
@@ -62,7 +62,7 @@ func (c *checker) needs(list string, i int, ok bool, format string, args ...any)
 
 func (c *checker) unique(seen map[string]bool, list string, i int, key, name string) {
 	c.needs(list, i, key != "" && name != "", "an ARN or a name is missing")
-	c.needs(list, i, !seen[key], "%s is there twice", key)
+	c.needs(list, i, !seen[key], "%s is in the list twice", key)
 	seen[key] = true
 }
 
@@ -85,12 +85,12 @@ func (c *checker) checkServices() {
 		c.owned("Services", i, v.ServiceARN)
 		c.needs("Services", i, c.clusters[v.ClusterARN], "the cluster %q is not in Clusters", v.ClusterARN)
 		c.needs("Services", i, c.revisions[v.ServiceARN], "the service has no row in Revisions")
-		c.needs("Services", i, v.Status == ecs.ServiceActive, "the Status of a service is %s", ecs.ServiceActive)
+		c.needs("Services", i, v.Status == ecs.ServiceActive, "the Status of a service must be %s", ecs.ServiceActive)
 		c.needs("Services", i, v.DesiredCount >= 0 && v.DesiredCount <= MaxRows,
-			"DesiredCount is %d, and must be from 0 to %d", v.DesiredCount, MaxRows)
+			"DesiredCount is %d; it must be from 0 to %d", v.DesiredCount, MaxRows)
 		d := v.DeploymentConfiguration
 		c.needs("Services", i, d.MaximumPercent > 0 && d.MinimumHealthyPercent >= 0,
-			"DeploymentConfiguration has a MaximumPercent above 0 and a MinimumHealthyPercent")
+			"DeploymentConfiguration needs a MaximumPercent above 0 and a MinimumHealthyPercent of at least 0")
 	}
 }
 
@@ -105,7 +105,8 @@ func (c *checker) checkFleet() {
 		c.needs("Groups", i, len(g.Slots()) > 0, "the group has no zone of region %s", g.Region)
 		d, why := c.s.LaunchOf(g)
 		c.needs("Groups", i, why == "", "%s", why)
-		c.needs("Groups", i, d.ImageID != "" || why != "", "what the group launches has no ImageID")
+		c.needs("Groups", i, d.ImageID != "" || why != "",
+			"the launch configuration or template of the group has no ImageID")
 		_, known := fleet.FindInstanceType(d.InstanceType)
 		c.needs("Groups", i, known || why != "", "there is no instance type %q", d.InstanceType)
 	}
@@ -121,7 +122,7 @@ func (c *checker) checkProviders(groups map[string]bool) {
 	}
 }
 
-// LaunchOf returns what a group launches, or why that is not in the stack.
+// LaunchOf returns what a group launches. If the stack does not have it, why is the reason.
 func (s *Stack) LaunchOf(g *fleet.AutoScalingGroup) (d fleet.LaunchData, why string) {
 	if name := g.Launch.Configuration; name != "" {
 		for _, c := range s.LaunchConfigurations {
@@ -147,7 +148,7 @@ func (c *checker) checkScaling() {
 	for i, t := range c.s.ScalableTargets {
 		c.unique(targets, "ScalableTargets", i, t.ResourceID, t.ResourceID)
 		c.needs("ScalableTargets", i, c.serves(t.ResourceID),
-			"%q names no service of the stack; it is service/CLUSTER/SERVICE", t.ResourceID)
+			"%q is not service/CLUSTER/SERVICE of a service in Services", t.ResourceID)
 		c.needs("ScalableTargets", i, 0 <= t.Bounds.Min && t.Bounds.Min <= t.Bounds.Max && t.Bounds.Max <= MaxRows,
 			"Min and Max are %d and %d; they must ascend, up to %d", t.Bounds.Min, t.Bounds.Max, MaxRows)
 	}
@@ -157,16 +158,16 @@ func (c *checker) checkScaling() {
 		case appscaling.TargetTracking:
 			ok := p.Tracking != nil && (p.Tracking.Predefined == nil) != (p.Tracking.Customized == nil)
 			c.needs("ScalingPolicies", i, ok,
-				"a target tracking policy has Tracking with one of Predefined and Customized")
-			c.needs("ScalingPolicies", i, !ok || p.Tracking.Target > 0, "the Target of a policy is above 0")
+				"a target tracking policy needs Tracking with either Predefined or Customized")
+			c.needs("ScalingPolicies", i, !ok || p.Tracking.Target > 0, "the Target of a policy must be above 0")
 		case appscaling.StepScaling:
-			c.needs("ScalingPolicies", i, p.Step != nil, "a step policy has Step")
+			c.needs("ScalingPolicies", i, p.Step != nil, "a step policy needs Step")
 			if p.Step != nil {
 				err := scaling.CheckSteps(p.Step.Steps)
 				c.needs("ScalingPolicies", i, err == nil, "%v", err)
 			}
 		default:
-			c.needs("ScalingPolicies", i, false, "the Type of a policy is %s or %s", appscaling.TargetTracking,
+			c.needs("ScalingPolicies", i, false, "the Type of a policy must be %s or %s", appscaling.TargetTracking,
 				appscaling.StepScaling)
 		}
 	}
@@ -178,7 +179,7 @@ func (c *checker) checkScaling() {
 	for i, a := range c.s.Alarms {
 		c.owned("Alarms", i, a.ARN)
 		c.needs("Alarms", i, a.Composite() || a.Condition.Period > 0 && a.Condition.Periods > 0,
-			"the Condition of an alarm has a Period and Periods above 0")
+			"the Condition of an alarm needs a Period and Periods above 0")
 	}
 }
 
@@ -190,8 +191,8 @@ func (c *checker) serves(resource string) bool {
 	})
 }
 
-// Balanced returns the load balancer and the target group of a service, which is named by its name or CLUSTER/NAME, as
-// metrics name them.
+// Balanced returns the load balancer and the target group of a service, as they are in the dimensions of metrics.
+// service is the service's name or CLUSTER/NAME.
 func (s *Stack) Balanced(service string) (balancer, group string, err error) {
 	for _, v := range s.Services {
 		if service != v.ServiceName && service != arn.LastID(v.ClusterARN)+"/"+v.ServiceName {
@@ -206,7 +207,7 @@ func (s *Stack) Balanced(service string) (balancer, group string, err error) {
 				return elb.MetricName(lb), elb.MetricName(group), nil
 			}
 		}
-		return "", "", fmt.Errorf("the service %q has no load balancer, so nobody has counted its requests", service)
+		return "", "", fmt.Errorf("the service %q has no load balancer, so its requests were not counted", service)
 	}
 	return "", "", fmt.Errorf("the stack has no service %q", service)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/berthhq/berth/internal/scaling"
 )
 
-// Situation is what policies of a group decide from.
+// Situation has everything that the policies of a group decide from.
 type Situation struct {
 	Group   *fleet.AutoScalingGroup
 	Members []*fleet.Instance
@@ -19,8 +19,8 @@ type Situation struct {
 // Bounds returns the bounds of the group's capacity.
 func (s Situation) Bounds() scaling.Bounds { return scaling.Bounds{Min: s.Group.Min, Max: s.Group.Max} }
 
-// warmup returns how long an instance needs, after it came into service, until it counts fully: the policy's setting,
-// else that of the group, else its cooldown (ecs.md 5.10).
+// warmup returns how long after it came into service an instance is warm: the policy's setting, else that of the group,
+// else the group's cooldown (ecs.md 5.10).
 func (s Situation) warmup(p *Policy) time.Duration {
 	seconds := s.Group.Cooldown
 	switch {
@@ -32,7 +32,7 @@ func (s Situation) warmup(p *Policy) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// counts returns how many instances are in service and warm, and how many are on their way to that.
+// counts returns how many instances are warm, and how many are starting or warming up.
 func (s Situation) counts(p *Policy) (warm, warming int) {
 	for _, m := range s.Members {
 		switch l := m.Scaling.Lifecycle; {
@@ -45,11 +45,12 @@ func (s Situation) counts(p *Policy) (warm, warming int) {
 	return warm, warming
 }
 
-// settles is how long it takes at least until a metric is that of fewer instances: the minute in which they ended, and
-// the one after it. A policy that tracks a target would scale in twice for the same reason before (decision 0451).
+// settles is the least time after a scale-in until a metric shows the smaller number of instances: the minute in which
+// instances ended, and the next one. Within it, a policy that tracks a target would scale in twice for the same values
+// (decision 0451).
 const settles = 2 * time.Minute
 
-// Propose returns what a policy proposes for what an alarm has observed. If it proposes nothing, problem says why.
+// Propose returns a policy's proposal for the observation of an alarm. If it proposes nothing, problem is the reason.
 func (s Situation) Propose(p *Policy, o scaling.Observation) (proposal scaling.Proposal, problem string) {
 	if p.Type == Simple {
 		return s.adjust(p), ""
@@ -59,7 +60,7 @@ func (s Situation) Propose(p *Policy, o scaling.Observation) (proposal scaling.P
 		var ok bool
 		proposal, ok = p.Steps.Propose(p.ARN(), o, func(d scaling.Direction) int {
 			if d == scaling.Out {
-				// What was added and is not warm yet, or could not be launched yet, is part of this change (ecs.md
+				// Added instances that are not warm yet, or not launched yet, count as part of this change (ecs.md
 				// 5.10).
 				return min(warm, s.Group.Desired)
 			}
@@ -88,7 +89,7 @@ func (s Situation) Propose(p *Policy, o scaling.Observation) (proposal scaling.P
 	return proposal, ""
 }
 
-// adjust returns what a simple policy proposes.
+// adjust returns the proposal of a simple policy.
 func (s Situation) adjust(p *Policy) scaling.Proposal {
 	to := p.Adjusts.Adjustment.Adjust(s.Group.Desired, p.Adjusts.By, p.Adjusts.Magnitude)
 	proposal := scaling.Proposal{Policy: p.ARN(), To: to}
@@ -101,8 +102,8 @@ func (s Situation) adjust(p *Policy) scaling.Proposal {
 	return proposal
 }
 
-// Waits returns why a policy does nothing now when an alarm calls it: a simple one waits for activities of the group
-// and for the cooldown after them (ecs.md 5.10). "" means that it may act.
+// Waits returns the reason why a policy may not act now, or "" if it may. A simple policy waits until activities of the
+// group and the cooldown after them have ended (ecs.md 5.10).
 func (s Situation) Waits(p *Policy) string {
 	if p.Type != Simple {
 		return ""
@@ -121,9 +122,9 @@ func (s Situation) Waits(p *Policy) string {
 	return ""
 }
 
-// Kept returns how a policy that no alarm has called keeps the group from scaling in: a policy that tracks a target and
-// scales in agrees only if its low alarm is in the state ALARM. low is what that alarm has observed, nil if it is in
-// another state. ok is false for policies that have no say.
+// Kept returns the proposal of a policy that no alarm has called. Other policies that track a target may scale in only
+// if it agrees: if it tracks a target and scales in itself, its low alarm must be in the state ALARM. low is the
+// observation of that alarm, or nil if it is in another state. ok is false for policies that do not have to agree.
 func (s Situation) Kept(p *Policy, low *scaling.Observation) (proposal scaling.Proposal, ok bool) {
 	if p.Type != TargetTracking || p.Disabled || p.Tracking.DisableScaleIn {
 		return proposal, false
@@ -136,8 +137,8 @@ func (s Situation) Kept(p *Policy, low *scaling.Observation) (proposal scaling.P
 	return scaling.Proposal{Policy: p.ARN(), Tracking: true, To: s.Group.Desired}, true
 }
 
-// Decide combines proposals: out if any policy proposes that, in only if all that track a target do, and the largest
-// capacity of those, within the bounds of the group (ecs.md 5.10).
+// Decide combines proposals. The group grows if any policy proposes it, and shrinks only if all policies that track a
+// target propose it. The largest proposed capacity is used, within the bounds of the group (ecs.md 5.10).
 func (s Situation) Decide(proposals []scaling.Proposal) scaling.Decision {
 	return scaling.Decide(scaling.Situation{Now: s.Now, Current: s.Group.Desired, Bounds: s.Bounds()}, proposals)
 }

@@ -1,3 +1,3 @@
-// Package groupscaling has what EC2 Auto Scaling keeps of the scaling of groups: policies and scheduled actions. It
-// also has their decisions, which are functions of values and the time. The arithmetic is in package scaling.
+// Package groupscaling has the scaling policies and scheduled actions that EC2 Auto Scaling stores for groups, and the
+// functions that decide what policies do. The arithmetic is in package scaling.
 package groupscaling

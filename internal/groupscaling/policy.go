@@ -14,7 +14,7 @@ import (
 // PolicyType is the type of a policy (ecs.md 5.10).
 type PolicyType string
 
-// The types that Berth has. AWS also has PredictiveScaling.
+// The types of policies that Berth supports. AWS also has PredictiveScaling.
 const (
 	Simple         PolicyType = "SimpleScaling"
 	Step           PolicyType = "StepScaling"
@@ -33,7 +33,8 @@ const (
 	RequestsPerTarget = "ALBRequestCountPerTarget"
 )
 
-// Policy is a scaling policy of a group. Adjusts is set for Simple, Steps for Step and Tracking for TargetTracking.
+// Policy is a scaling policy of a group. Of Adjusts, Steps and Tracking, only the one for its type is set (Simple,
+// Step, TargetTracking).
 type Policy struct {
 	ID              string // UUID in the ARN
 	Region, Account string
@@ -43,12 +44,12 @@ type Policy struct {
 	Adjusts         *SimpleRule          `json:",omitempty"`
 	Steps           *scaling.StepRule    `json:",omitempty"`
 	Tracking        *appscaling.Tracking `json:",omitempty"` // without cooldowns
-	// Warmup is the EstimatedInstanceWarmup in seconds; nil means that of the group.
+	// Warmup is the EstimatedInstanceWarmup in seconds; nil means the warm-up time of the group.
 	Warmup    *int `json:",omitempty"`
 	CreatedAt time.Time
 }
 
-// SimpleRule is the settings of a simple policy.
+// SimpleRule has the settings of a simple policy.
 type SimpleRule struct {
 	Adjustment scaling.Adjustment
 	By         int
@@ -71,8 +72,8 @@ func (p *Policy) ARN() string {
 		resourcePrefix+p.ID+groupPart+p.Group+policyPart+p.Name).String()
 }
 
-// KeyFromARN returns the keys of the policy with an ARN and of its group. Whether there is a policy with this ARN has
-// to be compared: one that was made again under its name has another id.
+// KeyFromARN returns the key of the policy with an ARN, and the key of its group. The caller must compare the ARN of
+// the policy that it finds: a policy that was deleted and created again under the same name has another id.
 func KeyFromARN(text string) (policy, group string, ok bool) {
 	a, err := arn.Parse(text)
 	if err != nil || a.Service != "autoscaling" || !strings.HasPrefix(a.Resource, resourcePrefix) {
@@ -86,7 +87,7 @@ func KeyFromARN(text string) (policy, group string, ok bool) {
 	return fleet.PartKey(a.Region, a.Account, name, policyName), fleet.Key(a.Region, a.Account, name), true
 }
 
-// GroupKeyOf returns the key of the group whose policy a due action is; "" for another action.
+// GroupKeyOf returns the key of the group whose policy a due action calls, or "" for an action of another kind.
 func GroupKeyOf(d *alarm.Due) string {
 	_, group, ok := KeyFromARN(d.Action)
 	if d.Kind != alarm.GroupPolicy || !ok {
@@ -107,9 +108,9 @@ func (p *Policy) Measure() alarm.Measure {
 		Dimensions: []alarm.Dimension{{Name: "AutoScalingGroupName", Value: p.Group}}}}
 }
 
-// Alarms returns the alarms that a policy needs, the high one first, with their settings but no tags: two for a policy
-// that tracks a target, one if it never scales in, none for others. They have the periods and thresholds of services
-// (ecs.md 6.5), since AWS documents none for groups.
+// Alarms returns the alarms of a policy, the high one first, with their settings but without tags. A policy that tracks
+// a target has two, or only the high one if it never scales in. Other policies have none. The periods and thresholds
+// are those of policies of services (ecs.md 6.5), because AWS documents none for groups.
 func (p *Policy) Alarms(now time.Time) []*alarm.Alarm {
 	if p.Type != TargetTracking {
 		return nil
@@ -127,7 +128,7 @@ func (p *Policy) alarm(name string, c scaling.Condition, now time.Time) *alarm.A
 	return alarm.OfPolicy(p.Region, p.Account, p.ARN(), name, p.Measure(), c, now)
 }
 
-// AlarmARNs returns the ARNs of the alarms that the policy has.
+// AlarmARNs returns the ARNs of the policy's alarms.
 func (p *Policy) AlarmARNs() (arns []string) {
 	for _, a := range p.Alarms(time.Time{}) {
 		arns = append(arns, a.ARN)

@@ -8,8 +8,9 @@ import (
 	"github.com/berthhq/berth/internal/scaling"
 )
 
-// Scheduled is a scheduled action of a group: it sets the sizes that are not nil, once at Start or again and again by
-// Recurrence. Actions write it; control/fleet moves Next, and deletes it after its last time.
+// Scheduled is a scheduled action of a group. It sets the sizes that are not nil, once at Start, or repeatedly at the
+// times of Recurrence. Actions of the API write it; control/fleet updates Next, and deletes the row after its last
+// time.
 type Scheduled struct {
 	ID                string // UUID in the ARN
 	Region, Account   string
@@ -30,8 +31,8 @@ func (s *Scheduled) ARN() string {
 		":autoScalingGroupName/"+s.Group+":scheduledActionName/"+s.Name).String()
 }
 
-// After returns the first time later than a time at which the action is due, the zero time if there is none. Its
-// settings must be valid.
+// After returns the first time after t at which the action is due, or the zero time if there is none. The settings of
+// the action must be valid.
 func (s *Scheduled) After(t time.Time) time.Time {
 	if s.Recurrence == "" {
 		if s.Start.After(t) {
@@ -44,7 +45,7 @@ func (s *Scheduled) After(t time.Time) time.Time {
 		return time.Time{}
 	}
 	if s.Start.After(t) {
-		t = s.Start.Add(-1) // it may be due at its start
+		t = s.Start.Add(-1) // so that the start itself counts
 	}
 	next := schedule.Next(t, s.Start)
 	if !s.End.IsZero() && next.After(s.End) {
@@ -53,7 +54,7 @@ func (s *Scheduled) After(t time.Time) time.Time {
 	return next
 }
 
-// Schedule returns the times of a recurrence, or an error that says what is wrong with it.
+// Schedule parses the recurrence. The error says what is wrong with it.
 func (s *Scheduled) Schedule() (scaling.Schedule, error) {
 	zone, err := time.LoadLocation(s.Timezone)
 	if err != nil {

@@ -31,7 +31,7 @@ const (
 // groupTag marks groups that ECS scales, and their instances (ecs.md 4.6).
 const groupTag = "AmazonECSManaged"
 
-// Group returns the Auto Scaling group of a capacity provider, and whether it exists.
+// Group returns the Auto Scaling group of a capacity provider. It returns false if the group does not exist.
 func Group(t *state.Tables, p *ecs.CapacityProvider) (*fleet.AutoScalingGroup, bool) {
 	groupARN := p.AutoScalingGroupProvider.AutoScalingGroupARN
 	key, ok := fleet.GroupKeyFromARN(groupARN)
@@ -45,7 +45,7 @@ func Group(t *state.Tables, p *ecs.CapacityProvider) (*fleet.AutoScalingGroup, b
 	return g, true
 }
 
-// Named returns the capacity provider with a name that a cluster has, and whether it has one.
+// Named returns the capacity provider of a cluster with a name. It returns false if the cluster has none with the name.
 func Named(t *state.Tables, c *ecs.Cluster, name string) (*ecs.CapacityProvider, bool) {
 	if !slices.Contains(c.CapacityProviders, name) {
 		return nil, false
@@ -53,7 +53,8 @@ func Named(t *state.Tables, c *ecs.Cluster, name string) (*ecs.CapacityProvider,
 	return t.CapacityProviders.Get(ecs.ProviderARN(c.ClusterARN, name))
 }
 
-// Cluster returns the cluster whose tasks a capacity provider scales its group for: one that scales has at most one.
+// Cluster returns the cluster of a capacity provider with managed scaling, which has at most one. It returns false if
+// there is none.
 func Cluster(t *state.Tables, p *ecs.CapacityProvider) (*ecs.Cluster, bool) {
 	for c := range t.Clusters.By(state.ClustersByCapacityProvider, p.CapacityProviderARN) {
 		return c, true
@@ -61,8 +62,8 @@ func Cluster(t *state.Tables, p *ecs.CapacityProvider) (*ecs.Cluster, bool) {
 	return nil, false
 }
 
-// Of returns the name of the capacity provider that an EC2 instance belongs to in a cluster; "" if its Auto Scaling
-// group is not that of one.
+// Of returns the name of the cluster's capacity provider whose Auto Scaling group has an EC2 instance, or "" if there
+// is none.
 func Of(t *state.Tables, clusterARN, ec2InstanceID string) string {
 	c, ok := t.Clusters.Get(clusterARN)
 	if !ok || len(c.CapacityProviders) == 0 {
@@ -127,7 +128,7 @@ func Follow(tx *state.Tx, p *ecs.CapacityProvider, now time.Time) bool {
 	return true
 }
 
-// putAlarms makes or updates the alarms of a capacity provider. Alarms that it has and that are not wanted are deleted.
+// putAlarms makes or updates the wanted alarms of a capacity provider, and deletes its other ones.
 func putAlarms(tx *state.Tx, p *ecs.CapacityProvider, wanted []*alarm.Alarm, now time.Time) bool {
 	if len(wanted) == 0 {
 		for _, a := range alarmARNs(p) {
@@ -147,7 +148,7 @@ func putAlarms(tx *state.Tx, p *ecs.CapacityProvider, wanted []*alarm.Alarm, now
 	return true
 }
 
-// alarmARNs returns the ARNs that the alarms of a capacity provider have, whether or not they or its group exist.
+// alarmARNs returns the ARNs of a capacity provider's alarms, even if they or its group do not exist.
 func alarmARNs(p *ecs.CapacityProvider) []string {
 	a, err := arn.Parse(p.AutoScalingGroupProvider.AutoScalingGroupARN)
 	if err != nil {
@@ -179,7 +180,7 @@ func tagGroup(tx *state.Tx, g *fleet.AutoScalingGroup, on bool) {
 	}
 }
 
-// Attachments returns what ECS has made for the capacity providers of a cluster (ecs.md 1.2.4).
+// Attachments returns the scaling policies that ECS has made for the capacity providers of a cluster (ecs.md 1.2.4).
 func Attachments(t *state.Tables, c *ecs.Cluster) []ecs.Attachment {
 	var all []ecs.Attachment
 	for _, name := range c.CapacityProviders {

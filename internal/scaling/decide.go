@@ -188,9 +188,9 @@ func (s Situation) StepBase(d Direction) int {
 	return base
 }
 
-// Track returns what a policy that tracks a target proposes. While the cooldown of the last addition runs, that counts
-// as done: more is proposed only if it would not be enough for the tasks or instances that there were before, since the
-// metric may still be theirs (ecs.md 6.8).
+// Track returns the proposal of a policy that tracks a target. During the cooldown after an addition the metric may
+// still be that of the capacity before it. So Track then computes from the capacity before, and proposes more only if
+// the addition is not enough (ecs.md 6.8).
 func (s Situation) Track(t Tracking, policy string, running int, metric float64) Proposal {
 	p := t.Propose(policy, running, metric)
 	if p.Direction == Out && s.cooling(Out) && s.Last.To == s.Current {

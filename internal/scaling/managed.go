@@ -2,22 +2,23 @@ package scaling
 
 import "time"
 
-// ScaleInAfter is how long after a scale-out the group of a capacity provider is not made smaller (ecs.md 4.7).
+// ScaleInAfter is the time after a scale-out during which the group of a capacity provider is not made smaller (ecs.md
+// 4.7).
 const ScaleInAfter = 15 * time.Minute
 
-// Managed is the Auto Scaling group of a capacity provider at a moment, and what its tasks need.
+// Managed has the present size of a capacity provider's Auto Scaling group, and what its tasks need.
 type Managed struct {
 	Provider
 	InService, Desired int
 	Bounds             Bounds
-	Needed             int       // from Instances, as Fits
-	Fits               bool      // see Instances
+	Needed             int       // instances; the first result of Instances
+	Fits               bool      // the second result of Instances
 	Warming            bool      // instances are starting or warming up: they are capacity that is coming (ecs.md 4.8)
 	ScaledOut          time.Time // when the group was last made larger
 	Quiet              time.Duration
 }
 
-// Why the group of a capacity provider is not changed.
+// The reasons why the group of a capacity provider is not changed.
 const (
 	HeldSteady  Reason = "" // it has what is needed
 	HeldWarming Reason = "WarmingUp"
@@ -28,8 +29,8 @@ const (
 // Value returns the metric CapacityProviderReservation (ecs.md 4.2).
 func (m Managed) Value() float64 { return m.Reservation(m.Needed, m.InService, m.Fits) }
 
-// Follow returns the desired capacity of the group when the alarm of a direction is in ALARM, and why it stays as it
-// is. The result is between the bounds if it differs from the present one (ecs.md 4.2 to 4.8).
+// Follow returns the new desired capacity of the group when the alarm for a direction is in the state ALARM, or the
+// present one and the reason why it does not change. A new capacity is within the bounds (ecs.md 4.2 to 4.8).
 func (m Managed) Follow(d Direction, now time.Time) (to int, why Reason) {
 	value := m.Value()
 	switch {

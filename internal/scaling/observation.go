@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Observation is what an alarm compared when it made an action due: what a policy decides from.
+// Observation has the values that an alarm compared when it made an action due. Policies decide from it.
 type Observation struct {
 	Recent     []float64 // values of the periods that were compared, the oldest first; none if they are not known
 	Comparison Comparison
 	Threshold  float64
 }
 
-// Latest returns the newest value, false if no value is known.
+// Latest returns the newest value. It returns false if no value is known.
 func (o Observation) Latest() (value float64, ok bool) {
 	if len(o.Recent) == 0 {
 		return 0, false
@@ -22,7 +22,7 @@ func (o Observation) Latest() (value float64, ok bool) {
 	return o.Recent[len(o.Recent)-1], true
 }
 
-// Aggregation says how a step policy joins the values of an observation.
+// Aggregation says how a step policy combines the values of an observation.
 type Aggregation string
 
 // The aggregations; "" is Average (ecs.md 6.9).
@@ -32,7 +32,8 @@ const (
 	Maximum Aggregation = "Maximum"
 )
 
-// Of returns the joined values. Without any it returns the threshold: the least that can have made the action due.
+// Of returns the combined value. Without values it returns the threshold, which is the smallest breach that can have
+// made the action due.
 func (a Aggregation) Of(o Observation) float64 {
 	switch {
 	case len(o.Recent) == 0:
@@ -49,7 +50,7 @@ func (a Aggregation) Of(o Observation) float64 {
 	return sum
 }
 
-// StepRule is the settings of a step policy, of a service or of an Auto Scaling group (ecs.md 5.10, 6.9).
+// StepRule has the settings of a step policy of a service or of an Auto Scaling group (ecs.md 5.10, 6.9).
 type StepRule struct {
 	Adjustment  Adjustment
 	Steps       []Step
@@ -58,7 +59,7 @@ type StepRule struct {
 	Aggregation Aggregation `json:",omitempty"`
 }
 
-// Check returns an error if the settings contradict each other; the text says what is wrong.
+// Check returns an error that says what is wrong if the settings contradict each other.
 func (r StepRule) Check() error {
 	negative := func(one Step) bool { return one.By < 0 }
 	switch {
@@ -72,9 +73,9 @@ func (r StepRule) Check() error {
 	return CheckSteps(r.Steps)
 }
 
-// Propose returns what a step policy proposes for what an alarm has observed; false if no step is for that. base
-// returns the capacity that a change in a direction is relative to, such as Situation.StepBase. The proposal has no
-// cooldown.
+// Propose returns a step policy's proposal for the observation of an alarm. ok is false if no step is for the value.
+// base returns the capacity that a change in a direction is relative to, such as Situation.StepBase. The proposal has
+// no cooldown.
 func (r StepRule) Propose(policy string, o Observation, base func(Direction) int) (p Proposal, ok bool) {
 	step, ok := FindStep(r.Steps, r.Aggregation.Of(o), o.Threshold, o.Comparison)
 	if !ok {
@@ -99,7 +100,7 @@ func (r StepRule) Propose(policy string, o Observation, base func(Direction) int
 	return p, true
 }
 
-// Cooldown returns the time of a setting in seconds, DefaultCooldown if it is nil (ecs.md 6.8).
+// Cooldown converts a setting in seconds. For nil it returns DefaultCooldown (ecs.md 6.8).
 func Cooldown(seconds *int) time.Duration {
 	if seconds == nil {
 		return DefaultCooldown

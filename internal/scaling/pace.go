@@ -21,7 +21,7 @@ const (
 // seconds and aws.
 const PaceTag = "berth:pace"
 
-// PaceFrom returns the pace of something with tags. A tag with another value than aws and seconds is no pace.
+// PaceFrom returns the pace of a resource with the given tags. It returns server if no tag PaceTag has a valid value.
 func PaceFrom(tags tag.Set, server Pace) Pace {
 	switch v, _ := tags.Get(PaceTag); v {
 	case string(PaceOfSeconds):
@@ -32,10 +32,10 @@ func PaceFrom(tags tag.Set, server Pace) Pace {
 	return server
 }
 
-// shortest is the shortest period that there are points for.
+// shortest is the shortest period for which metrics have points.
 const shortest = time.Second
 
-// Of returns how long a time of the settings takes: at the pace of seconds the 60th part of it.
+// Of converts a time in the settings to real time. At the pace of seconds it is a sixtieth.
 func (p Pace) Of(d time.Duration) time.Duration {
 	if p == PaceOfSeconds {
 		return d / 60
@@ -43,7 +43,7 @@ func (p Pace) Of(d time.Duration) time.Duration {
 	return d
 }
 
-// Period returns how long a period of a metric, or the time between two evaluations, takes: full seconds, and at least
+// Period converts the period of a metric, or the time between two evaluations, to real time: full seconds, at least
 // one.
 func (p Pace) Period(d time.Duration) time.Duration {
 	if p == PaceOfSeconds && d > 0 {

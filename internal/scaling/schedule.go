@@ -89,7 +89,7 @@ type cron struct {
 	lastWeekday                   int  // the n of nL
 	nth                           [2]int
 	byWeekday                     bool
-	either                        bool // days or weekdays
+	either                        bool // a day matches if days or weekdays match
 }
 
 // set holds the numbers that are true.
@@ -127,9 +127,9 @@ func parseCron(text string) (c *cron, err error) {
 	return c, errors.Join(errs[:]...)
 }
 
-// ParseUnixCron reads a cron expression of five fields, as cron(8) and EC2 Auto Scaling have them: minutes, hours, day
-// of the month, month, and day of the week from 0 or SUN to 6, where 7 is Sunday too. If both days are restricted,
-// either of them is enough.
+// ParseUnixCron parses a cron expression of five fields, as cron(8) and EC2 Auto Scaling use them: minute, hour, day of
+// the month, month, and day of the week (0 or SUN to 6; 7 is Sunday too). If both day fields are restricted, a day
+// matches if either of them matches.
 func ParseUnixCron(text string, zone *time.Location) (Schedule, error) {
 	f := strings.Fields(text)
 	if len(f) != 5 {

@@ -15,8 +15,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// agents are the agents of all instances. They register, start and stop the tasks that the control plane wants, and
-// write what they see as dispatch does for real agents. It is a control.Planner.
+// agents simulates the agents of all instances. They register, start and stop the tasks that the control plane wants,
+// and write their observations as dispatch does for real agents. It is a control.Planner.
 type agents struct {
 	o        Options
 	clusters map[string]string    // ARN by name
@@ -26,7 +26,7 @@ type agents struct {
 	healthy  map[string]time.Time // when the health check of a running task passes
 	killed   map[string]string    // tasks that have ended by themselves, and why
 	mute     map[string]bool      // instances, by id, whose agent never registers
-	// nextIsMute makes the next new instance one of them.
+	// nextIsMute makes the agent of the next new instance never register.
 	nextIsMute bool
 	dead       map[string]bool // container instances whose agent has died
 	port       map[string]int  // the last dynamic port of a container instance
@@ -117,8 +117,8 @@ func (a *agents) Step(tx *state.Tx, key agentKey, m control.Moment) (time.Durati
 	return 0, nil
 }
 
-// spread returns a duration that is up to a fifth longer or shorter, always the same for an id: machines do not start
-// at the same speed.
+// spread returns a duration that is up to a fifth longer or shorter, because machines do not start equally fast. The
+// result is always the same for an id.
 func spread(d time.Duration, id string) time.Duration {
 	h := fnv.New32a()
 	h.Write([]byte(id))
@@ -158,10 +158,10 @@ func (a *agents) register(tx *state.Tx, i *fleet.Instance, m control.Moment) {
 	dispatch.SetConnected(tx, ci, true, m.Now, nil)
 }
 
-// reservedMemory is what the operating system and the agent take of an instance, in MiB.
+// reservedMemory is the memory of an instance that the operating system and the agent use, in MiB.
 const reservedMemory = 64
 
-// serve does what a task waits for, and returns how long it is until there is more to do.
+// serve moves a task to its next state if it is time, and returns the time until there is more to do.
 func (a *agents) serve(tx *state.Tx, t *ecs.Task, now time.Time) time.Duration {
 	def, _ := tx.TaskDefinitions.Get(t.TaskDefinitionARN)
 	if why, ok := a.killed[t.TaskARN]; ok && t.LastStatus != ecs.Stopped {
@@ -175,7 +175,7 @@ func (a *agents) serve(tx *state.Tx, t *ecs.Task, now time.Time) time.Duration {
 			return wait
 		}
 		tx.Tasks.Put(dispatch.Observe(t, def, a.running(t, def), now))
-		return time.Millisecond // for its health
+		return time.Millisecond // to report its health
 	case acs.DesiredStopped:
 		at, ok := a.stops[t.TaskARN]
 		if !ok {
@@ -191,8 +191,8 @@ func (a *agents) serve(tx *state.Tx, t *ecs.Task, now time.Time) time.Duration {
 	return a.health(tx, t, def, now)
 }
 
-// startAt returns when the containers of a task run: when its images are there, and some time later. An instance pulls
-// an image once.
+// startAt returns the time at which the containers of a task run: Options.Ready after the instance has its images. An
+// instance pulls each image once.
 func (a *agents) startAt(t *ecs.Task) time.Time {
 	ready := t.CreatedAt
 	for _, c := range t.Containers {

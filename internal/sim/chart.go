@@ -22,7 +22,7 @@ const (
 	chartTall  = plotTop + plotHeight + plotBottom
 )
 
-// curve is a line of a chart. Its colour is that of its class.
+// curve is a line of a chart. Its CSS class determines its colour.
 type curve struct {
 	name, class string
 	steps       bool // a number that stays until the next point
@@ -30,14 +30,14 @@ type curve struct {
 	values      []float64
 }
 
-// chart is a drawing of curves with one unit over the time of a report.
+// chart draws curves that have the same unit, over the time of a report.
 type chart struct {
 	title, unit string
 	curves      []curve
 	whole       bool // the values are whole numbers
 }
 
-// esc makes text of others safe in SVG and HTML.
+// esc escapes text from outside for SVG and HTML.
 func esc(s string) string { return html.EscapeString(quote.Text(s)) }
 
 // draw writes the chart as elements of SVG whose upper left corner is at y.
@@ -71,7 +71,7 @@ func (c *chart) draw(b *bytes.Buffer, r *Report, y int) {
 // legend names the curves at the right of the title.
 func (c *chart) legend(b *bytes.Buffer, y int) {
 	if len(c.curves) < 2 {
-		return // the title says it
+		return // the title names it
 	}
 	x := plotRight
 	for i := len(c.curves) - 1; i >= 0; i-- {
@@ -108,8 +108,8 @@ func horizontal(r *Report, minute int) float64 {
 	return plotLeft + float64(minute)/float64(max(r.Minutes, 1))*(plotRight-plotLeft)
 }
 
-// axis returns the upper end of an axis for values up to high, and the distance of its labels: 1, 2 or 5 times a power
-// of ten, so that there are two to five labels.
+// axis returns the upper end of an axis for values up to high, and the distance between its labels. The distance is 1,
+// 2 or 5 times a power of ten, and there are two to five labels.
 func axis(high float64, whole bool) (top, step float64) {
 	if high <= 0 {
 		return 1, 1
@@ -161,10 +161,10 @@ type section struct {
 	charts         []chart
 }
 
-// classes are the colours of the reports that are compared, and of the curves of one report.
+// classes are the CSS classes of the reports that are compared, or of the curves of a single report.
 var classes = []string{"c1", "c2", "c3"}
 
-// sections returns the charts of reports on the same load. Those of several reports are in the same charts.
+// sections returns the charts of reports on the same load. Each chart has the curves of all reports.
 func sections(names []string, all []*Report) (out []section) {
 	for i := range all[0].Services {
 		out = append(out, serviceSection(names, all, all[0].Services[i].Cluster, all[0].Services[i].Service))
@@ -262,7 +262,7 @@ func serviceSection(names []string, all []*Report, cluster, service string) sect
 	return s
 }
 
-// resolution is the time between two points of a curve.
+// resolution returns the time between two points of a curve, for people.
 func (r *Report) resolution() string {
 	every := 1
 	for _, s := range r.Services {

@@ -16,8 +16,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// control starts the controllers: those of a server that decide about services, instances and load balancers, and the
-// agents and edges that these have to do with.
+// control starts the controllers of a server that decide about services, instances and load balancers, and the
+// simulated agents and edge.
 func (w *world) control(e control.Env) {
 	w.fleet = fleet.New(e, w.machines, nil)
 	w.driven = append(w.driven,

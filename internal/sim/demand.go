@@ -12,7 +12,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// tickEvery is how often the load is looked at: as often as agents measure.
+// tickEvery is the length of a tick. It is also how often agents measure.
 const tickEvery = 20 * time.Second
 
 // app is a service under load.
@@ -64,8 +64,7 @@ type host struct {
 	workers []*worker
 }
 
-// refresh reads the tasks of a service. Clients stay with their tasks; those of tasks that have ended have to find
-// another.
+// refresh reads the tasks of a service. Clients stay with their tasks; those of ended tasks must connect to others.
 func (a *app) refresh(t *state.Tables) {
 	old := make(map[string]*worker, len(a.workers))
 	for _, w := range a.workers {
@@ -89,7 +88,7 @@ func (a *app) refresh(t *state.Tables) {
 			others = append(others, w)
 		}
 	}
-	for _, w := range a.workers { // in their order, so that sums are the same in every run
+	for _, w := range a.workers { // in a fixed order, so that rounding is the same in every run
 		if old[w.task.TaskARN] != nil {
 			a.homeless += w.clients
 		}
@@ -119,7 +118,7 @@ func (w *worker) limits(t *state.Tables, task *ecs.Task) {
 	}
 }
 
-// serves reports whether a task gets new requests: it runs, and its load balancers find it healthy.
+// serves reports whether a task gets new requests: it runs and is healthy in all its target groups.
 func serves(t *state.Tables, task *ecs.Task) bool {
 	if task.LastStatus != ecs.Running || task.DesiredStatus != ecs.Running {
 		return false
@@ -136,7 +135,7 @@ func serves(t *state.Tables, task *ecs.Task) bool {
 	return true
 }
 
-// arrive gives the load of a tick to the tasks: what they would use if they had as much CPU as they want.
+// arrive gives the load of a tick to the tasks, and computes the CPU that they want for it.
 func (a *app) arrive(now time.Time, since time.Duration, o *Options) {
 	for _, w := range a.workers {
 		w.requests = 0
@@ -171,8 +170,8 @@ func (a *app) arrive(now time.Time, since time.Duration, o *Options) {
 // units returns what a time of one core is in CPU units and seconds.
 func units(d time.Duration) float64 { return d.Seconds() * 1024 }
 
-// connect brings the number of clients to a new one: some leave, wherever they are, or new ones come and are spread
-// over the tasks that serve.
+// connect changes the number of clients. If it falls, clients of all tasks leave; if it rises, new ones are spread over
+// the tasks that serve.
 func (a *app) connect(target float64) {
 	total := a.homeless
 	for _, w := range a.workers {
@@ -198,7 +197,8 @@ func (a *app) connect(target float64) {
 	}
 }
 
-// spread gives new requests, and those that have waited, to the tasks that serve. Without any, new ones are refused.
+// spread gives new requests, and those that waited, to the tasks that serve. If there is no such task, new requests are
+// refused.
 func (a *app) spread(now time.Time, arrivals float64, o *Options) {
 	a.arrived += arrivals
 	waited := 0.0
@@ -219,8 +219,8 @@ func (a *app) spread(now time.Time, arrivals float64, o *Options) {
 	}
 }
 
-// share gives the CPU of a container instance to its tasks: each gets what it wants if there is enough, and otherwise
-// shares in proportion to what the tasks have reserved, as Linux does.
+// share divides the CPU of a container instance among its tasks. If there is enough, each gets what it wants. Otherwise
+// they get CPU in proportion to their reservations, as on Linux.
 func (h *host) share() {
 	left := float64(h.ci.Registered.CPU)
 	total := 0.0
@@ -257,10 +257,10 @@ func (h *host) share() {
 	}
 }
 
-// shares returns the CPU shares of a task; Linux's least are 2.
+// shares returns the CPU shares of a task. The minimum on Linux is 2.
 func (w *worker) shares() float64 { return max(float64(w.task.Need.CPU), 2) }
 
-// answer counts what the tasks have answered in a tick with the CPU that they got, and what waits.
+// answer computes how many requests the tasks have answered in a tick with the CPU that they got, and how many wait.
 func (a *app) answer(now time.Time) (served, wait float64) {
 	cost := a.idle
 	asked := 0.0
@@ -295,7 +295,7 @@ func (a *app) answer(now time.Time) (served, wait float64) {
 	return served, wait
 }
 
-// remember computes the memory of the tasks.
+// remember computes how much memory the tasks use.
 func (a *app) remember(served, wait float64) {
 	cost := a.idle
 	busy := 0.0

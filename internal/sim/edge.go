@@ -8,8 +8,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// edge is the load balancers' view of their targets: a new target is healthy after its first check, and one that was
-// deregistered has drained when the last of its requests has ended. It is a control.Planner whose keys are those of
+// edge simulates what load balancers report about their targets: a new target is healthy after its first check, and a
+// deregistered one has drained when its last request has ended. It is a control.Planner whose keys are those of
 // targets.
 type edge struct {
 	// holds reports whether clients are connected to a target that is draining.
@@ -20,7 +20,7 @@ type edge struct {
 const (
 	firstCheck = time.Second
 	lastAnswer = time.Second
-	holdsAgain = 10 * time.Second // how often to look whether the last client has gone
+	holdsAgain = 10 * time.Second // how often to check whether the last client has left
 	edgeName   = "simulated"
 )
 

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// failures is a slog.Handler that brings what controllers cannot do, such as read a metric, into the report.
+// failures is a slog.Handler that adds warnings of controllers to the report, for example that a metric could not be
+// read.
 type failures struct {
 	w     *world
 	attrs []slog.Attr

@@ -29,13 +29,14 @@ const (
 // FaultKinds are all kinds.
 var FaultKinds = []FaultKind{AgentDies, TelemetryStops, TelemetryStarts, NeverRegisters, LaunchFails, TaskEnds}
 
-// Fault is one thing that goes wrong at a time since the start. Whom it concerns is drawn at random.
+// Fault is something that goes wrong at a time after the start. The instance or task that it concerns is chosen at
+// random.
 type Fault struct {
 	Kind FaultKind
 	At   time.Duration
 }
 
-// maxFaults is the most faults of a simulation.
+// maxFaults is the maximum number of faults in a simulation.
 const maxFaults = 1000
 
 func (w *world) schedule(all []Fault) ([]Fault, error) {
@@ -57,7 +58,7 @@ func (w *world) schedule(all []Fault) ([]Fault, error) {
 	return slices.SortedStableFunc(slices.Values(all), func(a, b Fault) int { return int(a.At - b.At) }), nil
 }
 
-// strike lets the faults happen that are due.
+// strike makes the faults that are due happen.
 func (w *world) strike(ctx context.Context) error {
 	for len(w.faults) > 0 && !w.begin.Add(w.faults[0].At).After(w.now) {
 		f := w.faults[0]
@@ -93,7 +94,7 @@ func (w *world) do(ctx context.Context, kind FaultKind) (about string, err error
 		}
 	}
 	if len(alive) == 0 {
-		return "nobody is left", nil
+		return "nothing to fail", nil
 	}
 	h := alive[w.draw(len(alive))]
 	if kind == TelemetryStops {
@@ -109,13 +110,13 @@ func (w *world) endOne(ctx context.Context) (string, error) {
 		running = append(running, a.workers...)
 	}
 	if len(running) == 0 {
-		return "nobody is left", nil
+		return "nothing to fail", nil
 	}
 	x := running[w.draw(len(running))]
 	return x.app.cluster + "/" + x.app.name, w.kill(ctx, x.task, "the process ended by itself")
 }
 
-// killAgent ends the agent of an instance for good: it is not connected any more, and its machine fails.
+// killAgent ends the agent of an instance permanently: it disconnects, and its machine reports a failure.
 func (w *world) killAgent(ctx context.Context, h *host) error {
 	w.agents.dead[h.ci.ContainerInstanceARN] = true
 	w.machines.report(h.ci.EC2InstanceID, fleet.MachineStatus{Phase: fleet.PhaseFailed, Since: w.now,

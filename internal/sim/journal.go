@@ -8,7 +8,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// forgetful is a journal that keeps nothing: a simulation is never read again.
+// forgetful is a journal that stores nothing, because the state of a simulation is never loaded.
 type forgetful struct {
 	mu   sync.Mutex
 	rev  uint64

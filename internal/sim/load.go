@@ -7,19 +7,20 @@ import (
 	"time"
 )
 
-// Load is what arrives at a service.
+// Load is the load of a service over time.
 type Load struct {
 	Service string // its name, or CLUSTER/NAME where two clusters have one
 	Curve   Curve
-	// Clients is not 0 if the curve counts connected clients and not requests a second: then it is how many requests
-	// each of them makes a second. Clients stay with their task until they leave or it ends, as those of Socket.IO do.
+	// Clients is 0 if the curve is in requests per second. Otherwise the curve is a number of connected clients, and
+	// Clients is how many requests per second each of them makes. A client stays with its task until the client leaves
+	// or the task ends, as with Socket.IO.
 	Clients float64
-	// Noise is the share by which the load of a minute differs at random from the curve, at most 1.
+	// Noise is the largest random deviation of a minute's load from the curve, as a part of it: from 0 to 1.
 	Noise float64
 	Cost  Cost
 }
 
-// Cost is what a request takes of its task.
+// Cost is what a request, a client and a task without load use.
 type Cost struct {
 	CPU        time.Duration // of one core, for a request
 	Memory     float64       // MiB for a request that is being answered, or for a connected client
@@ -28,7 +29,7 @@ type Cost struct {
 	IdleMemory float64       // MiB of a task that does nothing
 }
 
-// UsualCost is that of a small web service.
+// UsualCost returns the cost for a small web service.
 func UsualCost() Cost {
 	return Cost{CPU: 10 * time.Millisecond, Memory: 0.05, IdleCPU: 5, IdleMemory: 48}
 }
@@ -44,23 +45,23 @@ func (l *Load) check() error {
 	c := l.Cost
 	for _, v := range []float64{c.Memory, c.Cores, c.IdleCPU, c.IdleMemory} {
 		if !(v >= 0 && v <= maxLoad) {
-			return fmt.Errorf("the load of %q: costs are numbers from 0", l.Service)
+			return fmt.Errorf("the load of %q: costs must be numbers from 0", l.Service)
 		}
 	}
 	switch {
 	case l.Curve == nil:
 		return fmt.Errorf("the load of %q has no curve", l.Service)
 	case c.CPU <= 0 || c.CPU > maxCPU:
-		return fmt.Errorf("the load of %q: a request takes more than 0 and at most %v of a core", l.Service, maxCPU)
+		return fmt.Errorf("the load of %q: cpu must be more than 0 and at most %v", l.Service, maxCPU)
 	case !(l.Clients >= 0 && l.Clients <= maxRate):
-		return fmt.Errorf("the load of %q: a client makes from 0 to %v requests a second", l.Service, maxRate)
+		return fmt.Errorf("the load of %q: clients must be from 0 to %v requests per second", l.Service, maxRate)
 	case !(l.Noise >= 0 && l.Noise <= 1):
-		return fmt.Errorf("the load of %q: noise is from 0 to 1", l.Service)
+		return fmt.Errorf("the load of %q: noise must be from 0 to 1", l.Service)
 	}
 	return nil
 }
 
-// at returns the load at a time since the start, with noise. Before the start it is that of the start.
+// at returns the load at a time since the start, with noise. For a negative time it is the load at the start.
 func (l *Load) at(t time.Duration, seed uint64) float64 {
 	v := l.Curve.At(max(t, 0))
 	if l.Noise > 0 {
@@ -80,13 +81,13 @@ type Curve interface {
 	At(t time.Duration) float64
 }
 
-// Flat is always the same.
+// Flat is a load that does not change.
 type Flat float64
 
 // At implements Curve.
 func (f Flat) At(time.Duration) float64 { return float64(f) }
 
-// Wave goes up and down: Low half a period after Peak, High at Peak.
+// Wave is a sine wave between Low and High. It is High at Peak, and again after each Period.
 type Wave struct {
 	Low, High    float64
 	Period, Peak time.Duration
@@ -98,8 +99,8 @@ func (w Wave) At(t time.Duration) float64 {
 	return w.Low + (w.High-w.Low)*(1+math.Cos(phase))/2
 }
 
-// Ramp goes from From to To between At and At+Rise, stays there for For (0 means to the end), and goes back in Rise.
-// With no Rise it is a step, and with a For a spike.
+// Ramp rises from From to To between Begin and Begin+Rise, stays at To for Duration (0 means to the end), and falls
+// back within Rise.
 type Ramp struct {
 	From, To       float64
 	Begin          time.Duration
@@ -123,7 +124,8 @@ func (r Ramp) At(t time.Duration) float64 {
 	return r.From
 }
 
-// Recorded has values at times, in order. Between two it is a line; before the first and after the last it is theirs.
+// Recorded has values at ascending times. Between two times it is interpolated linearly; before the first and after the
+// last time it is constant.
 type Recorded struct {
 	Times  []time.Duration
 	Values []float64

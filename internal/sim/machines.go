@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/machine"
 )
 
-// machines is a machine.Driver without machines. An instance runs at once; its agent registers later.
+// machines is a machine.Driver that starts nothing. An instance runs at once; its agent registers later (see agents).
 type machines struct {
 	running map[string]bool // by id
 	reports []machine.Report
@@ -18,8 +18,7 @@ type machines struct {
 	fail    int    // how many launches are to fail
 }
 
-// NextAddress implements machine.Addresses. There are 16 million addresses, so that a simulation of many instances
-// does not end for want of them.
+// NextAddress implements machine.Addresses. There are 16 million addresses, so that large simulations have enough.
 func (m *machines) NextAddress(taken fleet.AddressSet) (netip.Addr, error) {
 	for range blueprint.MaxRows + 1 {
 		m.next = (m.next + 1) % (1 << 24)
@@ -31,7 +30,7 @@ func (m *machines) NextAddress(taken fleet.AddressSet) (netip.Addr, error) {
 	return netip.Addr{}, errors.New("too many instances are simulated")
 }
 
-// errLaunch is the reason of launches that fail by a fault.
+// errLaunch is the reason of launches that fail because of a Fault.
 var errLaunch = errors.New("there is no capacity in the simulated zone")
 
 // Start implements machine.Driver.
@@ -61,7 +60,7 @@ func (m *machines) Stop(_ context.Context, id string) error {
 // Forget implements machine.Driver.
 func (m *machines) Forget(context.Context, string) error { return nil }
 
-// take returns the reports since the last call.
+// take returns the reports since its last call.
 func (m *machines) take() []machine.Report {
 	r := m.reports
 	m.reports = nil

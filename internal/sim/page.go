@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// colours are those of light and dark screens.
+// colours are the CSS colours for light and dark screens.
 const colours = `
 :root{color-scheme:light dark;--bg:#fff;--ink:#1f2328;--soft:#59636e;--grid:#d8dee4;--c1:#0969da;--c2:#bc4c00;
 --c3:#1a7f37;--bad:#cf222e;--card:#f6f8fa}
@@ -16,7 +16,7 @@ const colours = `
 --c2:#f0883e;--c3:#3fb950;--bad:#ff7b72;--card:#161b22}}
 `
 
-// lines are the styles of what is drawn.
+// lines are the CSS styles of the drawings.
 const lines = `
 text{font:13px system-ui,sans-serif;fill:var(--ink)}.t{font-weight:600}.h{font-size:20px;font-weight:600}
 .a{fill:var(--soft);font-size:12px;font-variant-numeric:tabular-nums}
@@ -26,7 +26,7 @@ path.c3,line.c3{stroke:var(--c3);stroke-width:2}path.bad,line.bad{stroke:var(--b
 .d{stroke-dasharray:5 3}
 `
 
-// SVG draws reports on the same load, each of which has a name, as one picture for light and dark screens.
+// SVG draws reports on the same load as one picture for light and dark screens. names has the name of each report.
 func SVG(w io.Writer, names []string, all []*Report) error {
 	var b bytes.Buffer
 	y := 76
@@ -68,7 +68,7 @@ func broken(text string, n int) (out []string) {
 	return out
 }
 
-// page is the style of the HTML around the drawings.
+// page is the CSS of the HTML around the drawings.
 const page = `
 body{background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:32px auto;
 padding:0 16px}h1{font-size:24px;margin-bottom:0}h2{font-size:19px;margin:40px 0 4px}
@@ -83,7 +83,8 @@ td{overflow-wrap:anywhere}summary{cursor:pointer;color:var(--c1);margin:8px 0}
 // pageDecisions is the most decisions of a report on a page.
 const pageDecisions = 3000
 
-// HTML writes a page that needs nothing else: the drawings, the figures, and every decision with its reason.
+// HTML writes a page that loads nothing else. It has the drawings, the figures, and every decision with its reason.
+// names has the name of each report.
 func HTML(w io.Writer, names []string, all []*Report) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<!doctype html><html lang="en"><meta charset="utf-8"><title>berth simulate</title>
@@ -110,7 +111,7 @@ func HTML(w io.Writer, names []string, all []*Report) error {
 	return err
 }
 
-// figures writes the table of what is compared.
+// figures writes the table that compares the reports.
 func figures(b *bytes.Buffer, names []string, all []*Report) {
 	b.WriteString("<table><tr><th>")
 	for i := range all {
@@ -119,7 +120,7 @@ func figures(b *bytes.Buffer, names []string, all []*Report) {
 	b.WriteString("</tr>\n")
 	for _, f := range compare(all) {
 		if strings.Contains(f.name, ":") {
-			continue // of one service or group; its section has it
+			continue // it belongs to a service or group, and is in its section
 		}
 		fmt.Fprintf(b, "<tr><td>%s", esc(f.name))
 		for _, v := range f.values {
@@ -130,7 +131,7 @@ func figures(b *bytes.Buffer, names []string, all []*Report) {
 	b.WriteString("</table>\n")
 }
 
-// hours writes what reserved instances would be used for.
+// hours writes how much reserved instances would be used.
 func hours(b *bytes.Buffer, names []string, all []*Report) {
 	b.WriteString("<h2>Instance-hours</h2><p>Reserved hours are paid whether they are used or not.</p><table>" +
 		"<tr><th>Group" +
@@ -149,7 +150,8 @@ func hours(b *bytes.Buffer, names []string, all []*Report) {
 	b.WriteString("</table>\n")
 }
 
-// decisions writes what changed capacity or was refused, and all others below a fold.
+// decisions writes the decisions that changed capacity or were refused, and all others in a part that is closed at
+// first.
 func decisions(b *bytes.Buffer, title string, r *Report) {
 	fmt.Fprintf(b, "<h2>%s</h2>\n", esc(title))
 	rows := func(important bool) {

@@ -17,10 +17,10 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// maxDecisions is how many decisions a report has at most. The rest is counted.
+// maxDecisions is the maximum number of decisions in a report. Further ones are only counted.
 const maxDecisions = 20_000
 
-// recorder collects what a report is made of.
+// recorder collects the data of a report.
 type recorder struct {
 	stack     *blueprint.Stack
 	sub       *state.Subscription[eventKey]
@@ -35,7 +35,7 @@ type recorder struct {
 	counts   map[string][]int          // of a group: minutes with so many instances
 }
 
-// eventKey names a row that tells what a controller has decided.
+// eventKey identifies a row that describes a decision of a controller.
 type eventKey struct{ table, key string }
 
 func newRecorder(store *state.Store, s *blueprint.Stack) *recorder {
@@ -67,7 +67,7 @@ func eventKeys(c state.Change, _ *state.Snapshot) []eventKey {
 	return nil
 }
 
-// read takes in what the controllers have written since the last call.
+// read records the decisions that controllers have written since the last call.
 func (r *recorder) read(w *world) {
 	t := &w.store.View().Tables
 	for _, k := range r.sub.Take() {
@@ -139,7 +139,7 @@ func nameOf(svc *ecs.Service) string {
 	return arn.LastID(svc.ClusterARN) + "/" + svc.ServiceName
 }
 
-// most is the most points of a curve in a report.
+// most is the maximum number of points of a curve.
 const most = 480
 
 // sample adds a minute to the report.
@@ -182,7 +182,7 @@ func (r *recorder) service(t *state.Tables, a *app) *ServiceReport {
 	return s
 }
 
-// add adds the last minute of a service; ends says that a point of the curve is complete.
+// add adds the last minute of a service. ends is true if a point of the curve is complete.
 func (s *ServiceReport) add(t *state.Tables, a *app, ends bool, at int) {
 	svc, ok := t.Services.Get(a.arn)
 	if !ok {
@@ -207,7 +207,7 @@ func (s *ServiceReport) add(t *state.Tables, a *app, ends bool, at int) {
 	}
 }
 
-// sums are what is averaged in a point.
+// sums are the values that are averaged in a point.
 type sums struct{ level, cpu, cpuOf, memory, memoryOf, late, refused, ticks float64 }
 
 func (s *sums) add(a *app) {
@@ -222,7 +222,7 @@ func (s *sums) point(at, desired, running, pending int) ServicePoint {
 		Refused: round(s.refused)}
 }
 
-// share returns a in per cent of b.
+// share returns a as a percentage of b.
 func share(a, b float64) float64 {
 	if b == 0 {
 		return 0
@@ -233,7 +233,7 @@ func share(a, b float64) float64 {
 // round rounds to a hundredth.
 func round(v float64) float64 { return math.Round(v*100) / 100 }
 
-// reset forgets what was counted in the last minute.
+// reset sets the counts of the last minute to zero.
 func (a *app) reset() {
 	a.arrived, a.served, a.late, a.refused, a.moved = 0, 0, 0, 0, 0
 	a.level, a.cpu, a.cpuOf, a.memory, a.memoryOf = 0, 0, 0, 0, 0
@@ -302,7 +302,7 @@ func (r *recorder) sampleCluster(t *state.Tables, w *world, arn string, ends boo
 	s.Points = append(s.Points, p)
 }
 
-// report returns what was collected.
+// report returns the report.
 func (w *world) report() *Report {
 	r := w.history
 	out := &Report{Start: w.begin, Minutes: r.minutes, Seed: w.o.Seed, Decisions: r.decisions, Omitted: r.lost}
@@ -330,7 +330,7 @@ func (w *world) report() *Report {
 	return out
 }
 
-// hours computes the hours of instances; counts has for each number of instances how many minutes there were so many.
+// hours computes the hours of a group's instances. counts[n] is the number of minutes in which there were n instances.
 func (g *GroupReport) hours(counts []int, reserved []int) {
 	minutes, total := 0, 0
 	for n, m := range counts {

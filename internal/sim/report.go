@@ -10,13 +10,13 @@ type Report struct {
 	Services []ServiceReport
 	Groups   []GroupReport
 	Clusters []ClusterReport
-	// Decisions are what controllers, policies and alarms did, in the order of time. Omitted is how many more there
-	// were.
+	// Decisions are those of controllers, policies and alarms, the oldest first. Omitted is the number of those that
+	// are left out.
 	Decisions []Decision
 	Omitted   int
 }
 
-// ServiceReport is about one service.
+// ServiceReport is the report on one service.
 type ServiceReport struct {
 	Cluster, Service string
 	Unit             string // of the load: requests/s or clients; "" without a load
@@ -36,14 +36,15 @@ type ServiceReport struct {
 	sums        sums
 }
 
-// ServicePoint is a part of a curve that ends at a minute since the start. Load is an average; Late and Refused are
-// sums; CPU and Memory are averages in per cent of what the tasks reserve; the numbers of tasks are those at the end.
+// ServicePoint is one point of a service's curve. It covers the time since the point before, up to Minute, which counts
+// from the start. Load is an average; Late and Refused are sums; CPU and Memory are averages in per cent of the
+// reservations; the numbers of tasks are those at Minute.
 type ServicePoint struct {
 	Minute, Desired, Running, Pending int
 	Load, CPU, Memory, Late, Refused  float64
 }
 
-// GroupReport is about one Auto Scaling group.
+// GroupReport is the report on one Auto Scaling group.
 type GroupReport struct {
 	Group, Type   string
 	MinInstances  int
@@ -53,7 +54,7 @@ type GroupReport struct {
 	Points        []GroupPoint
 }
 
-// Reservation is what a number of reserved instances would be used for. Reserved hours are paid whether they are used
+// Reservation says how much a number of reserved instances would be used. Reserved hours are paid whether they are used
 // or not.
 type Reservation struct {
 	Instances     int
@@ -62,16 +63,16 @@ type Reservation struct {
 	OnDemandHours float64 // of the other instances
 }
 
-// GroupPoint is the end of a part of a group's curve.
+// GroupPoint has the numbers of a group at Minute.
 type GroupPoint struct{ Minute, Desired, Instances, InService int }
 
-// ClusterReport is about one cluster.
+// ClusterReport is the report on one cluster.
 type ClusterReport struct {
 	Cluster string
 	Points  []ClusterPoint
 }
 
-// ClusterPoint is the end of a part of a cluster's curve, in per cent of what its instances have registered.
+// ClusterPoint has the numbers of a cluster at Minute, in per cent of what its instances have registered.
 type ClusterPoint struct {
 	Minute, Instances                int
 	CPU, CPUReserved, MemoryReserved float64
@@ -84,5 +85,5 @@ type Decision struct {
 	Subject string
 	Text    string
 	Reason  string
-	Refused bool // what was to happen did not
+	Refused bool // it could not be carried out
 }

@@ -1,10 +1,10 @@
-// Package sim shows what the settings of a stack would do with a load: it runs the real controllers, schedulers and
-// metrics on a clock of its own, beside machines and containers that only exist as numbers.
+// Package sim simulates how a stack with given settings handles a load. It runs the real controllers, schedulers and
+// metrics on a simulated clock. Only machines, agents and containers are simulated.
 //
-// A simulation has one goroutine, one source of random numbers and no other clock. It goes from one moment at which
-// something is due to the next: a controller, an agent, a tick of the load. The same stack, load, options and seed
-// give the same report. What a task does is a model (see Cost): how long it takes to start, and what a request costs.
-// Everything that decides is the code of the server.
+// A simulation has one goroutine, one source of random numbers and no other clock. Its clock advances to the next time
+// at which a controller, an agent or a tick of the load is due. The same stack, load, options and seed give the same
+// report. The behaviour of tasks is a model: how long they take to start (Options) and what a request costs (Cost). All
+// decisions are made by the code of the server.
 package sim
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/blueprint"
 )
 
-// Options are the times of a simulation, and what goes wrong in it.
+// Options are the settings of a simulation besides its stack and load.
 type Options struct {
 	Start time.Time     // when the load begins; seconds are dropped
 	Span  time.Duration // how long it lasts, in minutes, at most MaxSpan
@@ -28,7 +28,7 @@ type Options struct {
 	Stop     time.Duration // from the stop of a task to its end
 	Patience time.Duration // how long a request waits before it is given up
 
-	// Reserved are numbers of reserved instances for which the report says what they would save.
+	// Reserved has numbers of reserved instances. The report says how much each number would be used.
 	Reserved []int
 	Faults   []Fault
 }
@@ -36,10 +36,10 @@ type Options struct {
 // MaxSpan is the longest simulation.
 const MaxSpan = 31 * 24 * time.Hour
 
-// settle is how long the stack runs with the first value of the load before the report begins.
+// settle is how long the stack runs, with the first value of the load, before the report begins.
 const settle = 20 * time.Minute
 
-// Usual returns the options of an ordinary day. The times are those of a small image on EC2.
+// Usual returns the default options: a day, with the times of a small image on EC2.
 func Usual() Options {
 	return Options{
 		Start: time.Date(2030, 1, 7, 0, 0, 0, 0, time.UTC), Span: 24 * time.Hour, Seed: 1,
@@ -51,23 +51,22 @@ func Usual() Options {
 func (o *Options) check() error {
 	o.Start, o.Span = o.Start.Truncate(time.Minute), o.Span.Truncate(time.Minute)
 	if o.Span < time.Minute || o.Span > MaxSpan {
-		return fmt.Errorf("a simulation lasts from a minute to %d days", int(MaxSpan.Hours()/24))
+		return fmt.Errorf("a simulation must last from a minute to %d days", int(MaxSpan.Hours()/24))
 	}
 	for _, d := range []time.Duration{o.Boot, o.Image, o.Ready, o.Stop, o.Patience} {
 		if d < 0 || d > time.Hour {
-			return errors.New("the times of instances, tasks and requests are from 0 to an hour")
+			return errors.New("the times of instances, tasks and requests must be from 0 to an hour")
 		}
 	}
 	for _, n := range o.Reserved {
 		if n < 0 || n > blueprint.MaxRows {
-			return fmt.Errorf("a number of reserved instances is from 0 to %d", blueprint.MaxRows)
+			return fmt.Errorf("a number of reserved instances must be from 0 to %d", blueprint.MaxRows)
 		}
 	}
 	return nil
 }
 
-// Run simulates a stack under loads. It takes no real time but that of the processor, and ends early with the cause
-// when ctx ends.
+// Run simulates a stack under loads. It does not wait for real time. When ctx ends, it returns the cause.
 func Run(ctx context.Context, stack *blueprint.Stack, loads []Load, o Options) (*Report, error) {
 	if err := o.check(); err != nil {
 		return nil, err

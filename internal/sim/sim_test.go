@@ -202,7 +202,7 @@ func TestCancelled(t *testing.T) {
 // What cannot be simulated is refused with the reason.
 func TestRefused(t *testing.T) {
 	for want, change := range map[string]func(*Options, *Load){
-		"lasts from a minute to 31 days":  func(o *Options, _ *Load) { o.Span = 0 },
+		"must last from a minute to 31 ":  func(o *Options, _ *Load) { o.Span = 0 },
 		"from 0 to an hour":               func(o *Options, _ *Load) { o.Boot = -1 },
 		"there is no fault \"x\"":         func(o *Options, _ *Load) { o.Faults = []Fault{{"x", 0}} },
 		"is not within the simulation":    func(o *Options, _ *Load) { o.Faults = []Fault{{TaskEnds, 25 * time.Hour}} },
@@ -210,8 +210,8 @@ func TestRefused(t *testing.T) {
 		"has no curve":                    func(_ *Options, l *Load) { l.Curve = nil },
 		"more than 0":                     func(_ *Options, l *Load) { l.Cost.CPU = 0 },
 		"numbers from 0":                  func(_ *Options, l *Load) { l.Cost.Memory = math.NaN() },
-		"requests a second":               func(_ *Options, l *Load) { l.Clients = -1 },
-		"noise is from 0 to 1":            func(_ *Options, l *Load) { l.Noise = 2 },
+		"requests per second":             func(_ *Options, l *Load) { l.Clients = -1 },
+		"noise must be from 0 to 1":       func(_ *Options, l *Load) { l.Noise = 2 },
 		"reserved instances":              func(o *Options, _ *Load) { o.Reserved = []int{-1} },
 	} {
 		o, l := Usual(), day(1, 0)[0]

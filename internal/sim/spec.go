@@ -17,7 +17,7 @@ import (
 type spec struct {
 	values map[string]string
 	asked  map[string]bool
-	err    error // the first
+	err    error // the first one
 }
 
 func parseSpec(text string) *spec {
@@ -28,7 +28,7 @@ func parseSpec(text string) *spec {
 		switch {
 		case part == "":
 		case !ok:
-			s.fail("%q is not a setting; it is NAME=VALUE", part)
+			s.fail("%q is not a setting; it must be NAME=VALUE", part)
 		case twice:
 			s.fail("%s is given twice", name)
 		default:
@@ -50,12 +50,12 @@ func (s *spec) get(name string) (string, bool) {
 	return v, ok
 }
 
-// number reads a number from 0; the zero of a setting that is not there is what it was.
+// number reads a number that is not negative. If the setting is missing, it does not change into.
 func (s *spec) number(name string, into *float64) {
 	if text, ok := s.get(name); ok {
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(v >= 0 && v <= maxLoad) {
-			s.fail("%s is %q; it is a number from 0 to %g", name, text, maxLoad)
+			s.fail("%s is %q; it must be a number from 0 to %g", name, text, maxLoad)
 			return
 		}
 		*into = v
@@ -73,14 +73,14 @@ func (s *spec) duration(name string, into *time.Duration) {
 	if text, ok := s.get(name); ok {
 		v, err := time.ParseDuration(text)
 		if err != nil || v < 0 || v > MaxSpan {
-			s.fail("%s is %q; it is a time such as 90s, 10m or 8h30m", name, text)
+			s.fail("%s is %q; it must be a time such as 90s, 10m or 8h30m", name, text)
 			return
 		}
 		*into = v
 	}
 }
 
-// end returns the first error; a setting that nobody asked for is one.
+// end returns the first error. A setting that was not read is an error too.
 func (s *spec) end() error {
 	for _, name := range slices.Sorted(maps.Keys(s.values)) {
 		if !s.asked[name] {
@@ -99,7 +99,8 @@ func (s *spec) cost(c *Cost) {
 	s.number("idle-memory", &c.IdleMemory)
 }
 
-// ParseCost reads what a request costs, such as cpu=8ms,memory=0.1,cores=1. What is not given stays as it is in usual.
+// ParseCost parses the cost of a request, such as cpu=8ms,memory=0.1,cores=1. Settings that are missing have the values
+// of usual.
 func ParseCost(text string, usual Cost) (Cost, error) {
 	s := parseSpec(text)
 	s.cost(&usual)
@@ -109,12 +110,12 @@ func ParseCost(text string, usual Cost) (Cost, error) {
 // Shapes are the names of the shapes of ParseLoad.
 const Shapes = "flat, wave, step, spike"
 
-// ParseLoad reads the load of a service: SERVICE=SHAPE,NAME=VALUE,… such as chat=wave,low=20,high=400,peak=14h.
+// ParseLoad parses the load of a service: SERVICE=SHAPE,NAME=VALUE,… such as chat=wave,low=20,high=400,peak=14h.
 func ParseLoad(text string, cost Cost) (Load, error) {
 	name, rest, ok := strings.Cut(text, "=")
 	shape, settings, _ := strings.Cut(rest, ",")
 	if !ok || name == "" {
-		return Load{}, fmt.Errorf("%q is not a load; it is SERVICE=SHAPE,NAME=VALUE,… or a CSV file", text)
+		return Load{}, fmt.Errorf("%q is not a load; it must be SERVICE=SHAPE,NAME=VALUE,… or a CSV file", text)
 	}
 	s := parseSpec(settings)
 	l := Load{Service: name, Cost: cost}
@@ -130,7 +131,7 @@ func ParseLoad(text string, cost Cost) (Load, error) {
 		s.duration("period", &w.Period)
 		s.duration("peak", &w.Peak)
 		if w.Period < time.Minute {
-			s.fail("the period of a wave is at least a minute")
+			s.fail("the period of a wave must be at least a minute")
 		}
 		l.Curve = w
 	case "step", "spike":
@@ -162,7 +163,7 @@ func (l *Load) common(s *spec) {
 	s.cost(&l.Cost)
 }
 
-// RecordedLoad returns the load of a service with values at times, and settings as those of ParseLoad.
+// RecordedLoad returns the load of a service with a recorded curve. settings are NAME=VALUE,… as for ParseLoad.
 func RecordedLoad(service string, r Recorded, settings string, cost Cost) (Load, error) {
 	l, s := Load{Service: service, Curve: r, Cost: cost}, parseSpec(settings)
 	l.common(s)
@@ -172,23 +173,24 @@ func RecordedLoad(service string, r Recorded, settings string, cost Cost) (Load,
 	return l, nil
 }
 
-// Bounds of CSV files.
+// Limits of CSV files.
 const (
 	MaxCSVBytes = 32 << 20
 	maxLines    = 200_000
 	maxColumns  = 500
 )
 
-// ReadCSV reads loads from a CSV file. The first line names the columns: time, and a service each, or SERVICE:CLIENTS
-// for one whose clients stay connected and make so many requests a second. Times are durations from the start (90s,
-// 1h30m, or seconds) or as in RFC 3339, and ascend. Errors name the line.
+// ReadCSV reads loads from a CSV file. The first line has the names of the columns: time, and for each load the name of
+// its service. A column SERVICE:RATE has numbers of connected clients, each of which makes RATE requests per second.
+// Times are durations from the start (90s, 1h30m, or seconds), or have the form of RFC 3339. They must ascend. Errors
+// have the line.
 func ReadCSV(r io.Reader, cost Cost) ([]Load, error) {
 	limited := &io.LimitedReader{R: r, N: MaxCSVBytes + 1}
 	c := csv.NewReader(limited)
 	c.ReuseRecord, c.TrimLeadingSpace, c.Comment = true, true, '#'
 	head, err := c.Read()
 	if err != nil {
-		return nil, fmt.Errorf("there is no line with the names of the columns, such as time,chat: %w", err)
+		return nil, fmt.Errorf("the first line must have the names of the columns, such as time,chat: %w", err)
 	}
 	loads, err := columns(head, cost)
 	if err != nil {
@@ -205,7 +207,7 @@ func ReadCSV(r io.Reader, cost Cost) ([]Load, error) {
 		case limited.N == 0:
 			return nil, fmt.Errorf("the file has more than %d MiB", MaxCSVBytes>>20)
 		case err != nil:
-			return nil, err // it names the line
+			return nil, err // it has the line
 		case len(curves[0].Times) == maxLines:
 			return nil, fmt.Errorf("line %d: a load has at most %d lines", line, maxLines)
 		}
@@ -233,12 +235,13 @@ func columns(head []string, cost Cost) (loads []Load, err error) {
 		l := Load{Cost: cost}
 		service, clients, sticky := strings.Cut(strings.Clone(name), ":")
 		if l.Service = service; service == "" {
-			return nil, errors.New("a column has no name; it is the name of a service")
+			return nil, errors.New("a column has no name; it must be the name of a service")
 		}
 		if sticky {
 			l.Clients, err = strconv.ParseFloat(clients, 64)
 			if err != nil || !(l.Clients > 0 && l.Clients <= maxRate) {
-				return nil, fmt.Errorf("%q: after the colon is how many requests a second a client makes", name)
+				return nil, fmt.Errorf("%q: after the colon there must be the requests per second that a client makes",
+					name)
 			}
 		}
 		loads = append(loads, l)
@@ -254,7 +257,7 @@ func addLine(curves []Recorded, record []string, began string) error {
 	for i, text := range record[1:] {
 		v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
 		if err != nil || !(v >= 0 && v <= maxLoad) || math.IsInf(v, 0) {
-			return fmt.Errorf("column %d is %q; a load is a number from 0 to %g", i+2, text, maxLoad)
+			return fmt.Errorf("column %d is %q; a load must be a number from 0 to %g", i+2, text, maxLoad)
 		}
 		c := &curves[i]
 		if n := len(c.Times); n > 0 && at <= c.Times[n-1] {
@@ -265,7 +268,8 @@ func addLine(curves []Recorded, record []string, began string) error {
 	return nil
 }
 
-// timeSince returns a time of a file since its first one, if it is absolute, and else since the start.
+// timeSince returns a time of a file as a duration since the start. An absolute time counts from the first one in the
+// file.
 func timeSince(text, began string) (time.Duration, error) {
 	if seconds, err := strconv.ParseFloat(text, 64); err == nil {
 		return within(time.Duration(seconds*float64(time.Second)), text)
@@ -276,8 +280,8 @@ func timeSince(text, began string) (time.Duration, error) {
 	at, err := time.Parse(time.RFC3339, text)
 	first, errFirst := time.Parse(time.RFC3339, began)
 	if err != nil || errFirst != nil {
-		return 0, fmt.Errorf("%q is not a time; it is a duration from the start such as 1h30m, a number of seconds, "+
-			"or a time such as 2026-11-29T08:00:00Z in every line", text)
+		return 0, fmt.Errorf("%q is not a time; it must be a duration from the start such as 1h30m, a number of "+
+			"seconds, or a time such as 2026-11-29T08:00:00Z in every line", text)
 	}
 	return within(at.Sub(first), text)
 }
@@ -289,7 +293,7 @@ func within(d time.Duration, text string) (time.Duration, error) {
 	return d, nil
 }
 
-// Length returns how long the recorded loads last; 0 if none is recorded.
+// Length returns how long the longest recorded load lasts, or 0 if none is recorded.
 func Length(loads []Load) (longest time.Duration) {
 	for _, l := range loads {
 		if r, ok := l.Curve.(Recorded); ok && len(r.Times) > 0 {
@@ -299,12 +303,12 @@ func Length(loads []Load) (longest time.Duration) {
 	return longest
 }
 
-// ParseFault reads KIND@TIME, such as agent-dies@2h.
+// ParseFault parses KIND@TIME, such as agent-dies@2h.
 func ParseFault(text string) (Fault, error) {
 	kind, at, ok := strings.Cut(text, "@")
 	d, err := time.ParseDuration(at)
 	if !ok || err != nil {
-		return Fault{}, fmt.Errorf("%q is not a fault; it is KIND@TIME, such as %s@2h", text, AgentDies)
+		return Fault{}, fmt.Errorf("%q is not a fault; it must be KIND@TIME, such as %s@2h", text, AgentDies)
 	}
 	return Fault{FaultKind(kind), d}, nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/quote"
 )
 
-// Bounds of the terminal's output.
+// Limits of the output for terminals.
 const (
 	shownDecisions = 60
 	sparkWidth     = 48
@@ -59,7 +59,7 @@ func textService(w io.Writer, s *ServiceReport, width int) {
 	line(w, width, 2, s.summary())
 }
 
-// summary says in a sentence what became of the load.
+// summary describes in a sentence how the service handled the load.
 func (s *ServiceReport) summary() string {
 	text := fmt.Sprintf("%s task-hours", number(s.TaskHours))
 	if s.MinTasks == s.MaxTasks {
@@ -89,14 +89,13 @@ func textGroup(w io.Writer, g *GroupReport, width int) {
 	}
 }
 
-// String says what reserved instances are used for.
+// String says how much the reserved instances are used.
 func (r Reservation) String() string {
 	return fmt.Sprintf("with %d reserved: %s hours reserved, of which %s %% are used, and %s on demand", r.Instances,
 		number(r.Hours), number(r.Used), number(r.OnDemandHours))
 }
 
-// textDecisions writes what policies and groups decided, what was refused and what went wrong. What services and alarms
-// say otherwise is in the JSON and the page.
+// textDecisions writes the important decisions. All others are in the JSON and on the page.
 func textDecisions(w io.Writer, r *Report, width int) {
 	shown, more := 0, 0
 	for _, d := range r.Decisions {
@@ -117,7 +116,7 @@ func textDecisions(w io.Writer, r *Report, width int) {
 	}
 }
 
-// important reports whether a decision changed the capacity, did not although it was to, or was a fault.
+// important reports whether a decision is one of a policy or group, a fault, or one that could not be carried out.
 func (d *Decision) important() bool { return d.Refused || d.Kind != "service" && d.Kind != "alarm" }
 
 // String returns the decision without its time.
@@ -183,7 +182,7 @@ func number(v float64) string {
 	return whole
 }
 
-// line writes text of others in lines of at most width columns; a newline at its begin is kept.
+// line writes text from outside in lines of at most width columns. A newline at its start is kept.
 func line(w io.Writer, width, indent int, text string) {
 	if rest, ok := strings.CutPrefix(text, "\n"); ok {
 		fmt.Fprintln(w)
@@ -208,7 +207,7 @@ func line(w io.Writer, width, indent int, text string) {
 	fmt.Fprintln(w)
 }
 
-// Differences writes what is not the same in reports on the same load, one of which has each name.
+// Differences writes the figures that differ between reports on the same load. names has the name of each report.
 func Differences(w io.Writer, names []string, all []*Report) {
 	fmt.Fprintln(w, "\nDifferences")
 	for _, row := range compare(all) {
@@ -229,7 +228,7 @@ type figure struct {
 	values []float64
 }
 
-// compare returns the figures by which reports are compared. What a report does not have is 0.
+// compare returns the figures of reports. A figure that a report does not have is 0 for it.
 func compare(all []*Report) (rows []figure) {
 	index := map[string]int{}
 	add := func(of int, name string, v float64) {

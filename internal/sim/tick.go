@@ -13,8 +13,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// tick lets the load of the last 20 seconds arrive and gives it the CPU of the instances. The last tick of a minute
-// reports what was used to the metrics, as agents and load balancers do.
+// tick simulates the load of the last 20 seconds: requests arrive and get CPU. The last tick of a minute reports usage
+// to the metrics, as agents and load balancers do.
 func (w *world) tick(ctx context.Context) error {
 	w.follow()
 	since := w.now.Sub(w.begin)
@@ -47,7 +47,7 @@ func (w *world) tick(ctx context.Context) error {
 	return w.endFull(ctx)
 }
 
-// measure reports what the tasks of an instance have used in this minute, in the message that agents send.
+// measure reports what the tasks of an instance have used in this minute, with the message that agents send.
 func (w *world) measure(t *state.Tables, h *host) {
 	key := h.ci.ContainerInstanceARN
 	tasks := make([]acs.TaskMetric, 0, len(h.workers))
@@ -86,7 +86,7 @@ func (a *app) count(served, wait float64) {
 	c[route.ResponsesWithin+route.Counter(bound)] += uint64(n)
 }
 
-// passOn reports what load balancers have counted of a service's requests in this minute.
+// passOn reports to the metrics what load balancers have counted of a service's requests in this minute.
 func (w *world) passOn(t *state.Tables, a *app) {
 	if a.counts[route.Requests] == 0 {
 		return
@@ -101,7 +101,7 @@ func (w *world) passOn(t *state.Tables, a *app) {
 	a.counts = route.Counts{}
 }
 
-// endFull ends the tasks that use more memory than they may, as the kernel does.
+// endFull ends the tasks that use more memory than their hard limits, as the kernel does.
 func (w *world) endFull(ctx context.Context) error {
 	for _, a := range w.apps {
 		for _, x := range a.workers {
@@ -119,7 +119,7 @@ func (w *world) endFull(ctx context.Context) error {
 	return nil
 }
 
-// kill ends a task by itself, at once.
+// kill ends a task at once, as if its process had ended.
 func (w *world) kill(ctx context.Context, task *ecs.Task, why string) error {
 	w.agents.killed[task.TaskARN] = why
 	return w.store.Update(ctx, func(tx *state.Tx) error {

@@ -24,12 +24,12 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// world is a simulation under way.
+// world is the state of a running simulation.
 type world struct {
 	o     Options
 	stack *blueprint.Stack
 	now   time.Time
-	begin time.Time // of the report
+	begin time.Time // start of the report
 	end   time.Time
 	rand  io.Reader
 
@@ -88,7 +88,7 @@ func newWorld(ctx context.Context, s *blueprint.Stack, loads []Load, o Options) 
 
 func (w *world) clock() time.Time { return w.now }
 
-// window returns how long points of metrics are needed: as long as any alarm looks back.
+// window returns how long points of metrics must be kept: the longest time that an alarm looks back.
 func window(s *blueprint.Stack) time.Duration {
 	longest := 2 * time.Hour
 	for _, a := range s.Alarms {
@@ -97,7 +97,7 @@ func window(s *blueprint.Stack) time.Duration {
 	return longest
 }
 
-// addApps makes the services, and gives each its load.
+// addApps makes the apps of the services, with their loads.
 func (w *world) addApps(loads []Load) error {
 	services := slices.SortedFunc(slices.Values(w.stack.Services), func(a, b *ecs.Service) int {
 		return strings.Compare(a.ServiceARN, b.ServiceARN)
@@ -131,7 +131,7 @@ func (w *world) addApps(loads []Load) error {
 	return nil
 }
 
-// find returns the service with a name, or CLUSTER/NAME.
+// find returns the service with the name NAME or CLUSTER/NAME.
 func (w *world) find(name string) (*app, error) {
 	var found []*app
 	var all []string
@@ -174,7 +174,7 @@ func (w *world) fill(tx *state.Tx) {
 	}
 }
 
-// scalingOnly returns an alarm without the actions that are no policies: nobody is notified by a simulation.
+// scalingOnly returns an alarm with only its actions that are policies, so that a simulation notifies nobody.
 func scalingOnly(a *alarm.Alarm, now time.Time) *alarm.Alarm {
 	c := *a
 	for _, list := range []*[]string{&c.OKActions, &c.AlarmActions, &c.InsufficientDataActions} {
@@ -228,7 +228,7 @@ func (w *world) run(ctx context.Context) error {
 	}
 }
 
-// settle runs the controllers until none has anything to do at this moment, and returns when the next one has.
+// settle runs the controllers until none has anything to do now, and returns the time when the next one has.
 func (w *world) settle(ctx context.Context) (next time.Time, waits bool, err error) {
 	for {
 		next, waits = control.Drain(ctx, w.driven...)
@@ -257,7 +257,8 @@ func (w *world) close() {
 	w.store.Close()
 }
 
-// dirtyKey names what a change concerns: a service with tasks that serve or not any more, or a container instance.
+// dirtyKey identifies what must be read again after a change: a service whose serving tasks have changed, or a
+// container instance.
 type dirtyKey struct{ service, instance string }
 
 func dirtyKeys(c state.Change, s *state.Snapshot) (keys []dirtyKey) {
@@ -279,7 +280,7 @@ func dirtyKeys(c state.Change, s *state.Snapshot) (keys []dirtyKey) {
 	return keys
 }
 
-// follow reads what has changed of services and container instances since the last tick.
+// follow reads the services and container instances that have changed since the last tick.
 func (w *world) follow() {
 	t := &w.store.View().Tables
 	for _, key := range w.dirty.Take() {

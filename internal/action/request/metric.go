@@ -9,9 +9,9 @@ import (
 	"github.com/berthhq/berth/internal/awswire/shape/cloudwatch"
 )
 
-// CheckMeasure returns an error if the metric of a scaling policy is not one that CloudWatch can have: names of 1 to 255
-// characters, at most 30 dimensions with different names (ecs.md 7.1), and a unit of CloudWatch or none. The text of
-// the error is a sentence without a full stop.
+// CheckMeasure returns an error if the metric of a scaling policy is not one that CloudWatch can have: names of 1 to
+// 255 characters, at most 30 dimensions with different names (ecs.md 7.1), and a unit of CloudWatch or none. The text
+// of the error is a sentence without a full stop.
 func CheckMeasure(m *alarm.Measure) error {
 	switch {
 	case m.Metric.Namespace == "" || m.Metric.Name == "" || m.Statistic == "":
