@@ -50,6 +50,7 @@ func (s *step) policies() {
 	now := s.situation()
 	var proposals []scaling.Proposal
 	acting := make(map[string]called)
+	var first called
 	for d := range s.tx.Tables.DueActions.By(state.DueActionsByGroup, s.g.Key()) {
 		if _, managed := s.tx.ManagedScalingOf(d.Action); managed {
 			continue // control/capacity carries it out
@@ -65,6 +66,9 @@ func (s *step) policies() {
 		if problem == "" {
 			var p scaling.Proposal
 			if p, problem = now.Propose(c.policy, d.Observation(c.alarm)); problem == "" {
+				if len(proposals) == 0 {
+					first = c
+				}
 				proposals = append(proposals, p)
 				acting[d.Action] = c
 			}
@@ -82,7 +86,7 @@ func (s *step) policies() {
 			proposals = append(proposals, kept)
 		}
 	}
-	s.follow(now.Decide(proposals), acting)
+	s.follow(now.Decide(proposals), acting, first)
 }
 
 func (s *step) situation() groupscaling.Situation {
@@ -127,10 +131,12 @@ func (s *step) lowAlarm(p *groupscaling.Policy) *scaling.Observation {
 
 // follow carries out a decision. If the group is at its maximum, it writes an activity that says so, and no second one
 // until the maximum or the capacity changes.
-func (s *step) follow(d scaling.Decision, acting map[string]called) {
+func (s *step) follow(d scaling.Decision, acting map[string]called, first called) {
 	by, ok := acting[d.Policy]
+	if !ok {
+		by = first // the capacity is that of a policy that was not called; name one that was
+	}
 	switch {
-	case !ok: // because of another policy the group does not change
 	case d.To != s.g.Desired:
 		s.g.AddNote(fleet.NoteAlarm(s.m.Now, by.alarm.Name, string(by.due.To), by.policy.Name, s.g.Desired, d.To))
 		if d.To < s.g.Desired {

@@ -242,6 +242,36 @@ func TestTargetTracking(t *testing.T) {
 	}
 }
 
+// A scale-in stops at the capacity that another policy needs, although no alarm calls that one (ecs.md 5.10).
+func TestScaleInToWhatAnotherPolicyNeeds(t *testing.T) {
+	w := newScaled(t, func(g *fleet.AutoScalingGroup) { g.Min, g.Desired, g.Max, g.Cooldown = 1, 6, 10, 0 })
+	defer w.close()
+	fewer := w.policy(&groupscaling.Policy{Name: "fewer", Type: groupscaling.Simple, Adjusts: &groupscaling.SimpleRule{
+		Adjustment: scaling.ChangeInCapacity, By: -4}})
+	w.alarm(fewer)
+	cpu := w.policy(&groupscaling.Policy{Name: "cpu", Type: groupscaling.TargetTracking, Tracking: &appscaling.Tracking{
+		Tracking: scaling.Tracking{Target: 50}, HighID: "h", LowID: "l",
+		Predefined: &appscaling.Predefined{Type: groupscaling.AverageCPU}}})
+	w.update(func(tx *state.Tx) {
+		low, _ := tx.Alarms.Get(cpu.AlarmARNs()[1])
+		status := *tx.StatusOf(low) // 6 instances at 40 % are 5 at 48 %
+		status.Value, status.Recent = scaling.InAlarm, []float64{40}
+		tx.AlarmStatus.Put(&status)
+		called, _ := tx.Alarms.Get(alarm.ARN(region, account, "cpu"))
+		old := tx.StatusOf(called)
+		tx.SetAlarmStatus(called, old, old.Next(scaling.InAlarm, "", "", w.now))
+	})
+	w.after(0)
+	g := w.theGroup()
+	if g.Desired != 5 || !strings.Contains(strings.Join(w.transcript(), "\n"),
+		"monitor alarm cpu in state ALARM triggered policy fewer changing the desired capacity from 6 to 5") {
+		t.Errorf("the group should have %d instances, want 5:\n%s", g.Desired, strings.Join(w.transcript(), "\n"))
+	}
+	if n := w.store.View().DueActions.Len(); n != 0 {
+		t.Errorf("%d actions are still due", n)
+	}
+}
+
 // A step policy does nothing again while what it has added is warming up (ecs.md 5.10).
 func TestStepPolicyCountsWarmingInstances(t *testing.T) {
 	w := newScaled(t, func(g *fleet.AutoScalingGroup) { g.Desired = 2 })
