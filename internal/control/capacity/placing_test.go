@@ -155,7 +155,11 @@ func TestDeletionOfAProvider(t *testing.T) {
 			q := *p
 			q.UpdateStatus = ecs.DeleteInProgress
 			tx.CapacityProviders.Put(&q)
+			tx.ManagedScaling.Put(&ecs.ManagedScalingState{CapacityProviderARN: q.CapacityProviderARN, Held: "x"})
 		})
+		if n := s.store.View().ManagedScaling.Len(); n != 0 {
+			t.Errorf("%d states of managed scaling are left", n)
+		}
 		p, _ := s.store.View().CapacityProviders.Get(ecs.ProviderARN(clusterARN, "p"))
 		if p.Status != ecs.CapacityProviderInactive || p.UpdateStatus != ecs.DeleteComplete || p.DeletedAt.IsZero() {
 			t.Errorf("the capacity provider is %+v", p)

@@ -56,6 +56,7 @@ func (providers) All(s *state.Snapshot) (keys []string) {
 func (providers) Step(tx *state.Tx, key string, m control.Moment) (time.Duration, error) {
 	p, ok := tx.CapacityProviders.Get(key)
 	if !ok || p.Status == ecs.CapacityProviderInactive {
+		tx.ManagedScaling.Delete(key)
 		return 0, nil
 	}
 	provider.Follow(tx, p, m.Now) // makes no alarms if there would be too many
@@ -63,6 +64,7 @@ func (providers) Step(tx *state.Tx, key string, m control.Moment) (time.Duration
 		n := *p
 		n.Status, n.UpdateStatus, n.DeletedAt = ecs.CapacityProviderInactive, ecs.DeleteComplete, m.Now
 		tx.CapacityProviders.Put(&n)
+		tx.ManagedScaling.Delete(key)
 	}
 	return 0, nil
 }

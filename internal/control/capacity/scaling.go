@@ -117,24 +117,30 @@ func (a acting) All(s *state.Snapshot) (keys []string) {
 
 // Step implements control.Planner. It decides from the present state, and not from the values that the alarm compared.
 func (a acting) Step(tx *state.Tx, key string, now control.Moment) (time.Duration, error) {
-	d, ok := tx.DueActions.Get(key)
-	if !ok {
-		return 0, nil
+	if d, ok := tx.DueActions.Get(key); ok {
+		tx.FinishDue(d, a.follow(tx, d, now.Now), now.Now)
 	}
-	tx.DueActions.Delete(key)
+	return 0, nil
+}
+
+// follow carries out an action, and returns why it cannot be carried out, or "" if it can.
+func (a acting) follow(tx *state.Tx, d *alarm.Due, now time.Time) (problem string) {
 	p, ours := tx.ManagedScalingOf(d.Action)
 	if !ours {
-		return 0, nil
+		return "there is no such scaling policy"
 	}
-	m, c, g, ok := situation(&tx.Tables, p, a.pace, now.Now)
-	if !ok || g.IsSuspended(fleet.ProcessAlarm) {
-		return 0, nil
+	m, c, g, ok := situation(&tx.Tables, p, a.pace, now)
+	switch {
+	case !ok:
+		return "ECS does not scale the group of capacity provider " + p.Name
+	case g.IsSuspended(fleet.ProcessAlarm):
+		return "the process AlarmNotification of the group is suspended"
 	}
 	direction := scaling.In
-	if d.AlarmARN == provider.Alarms(p, g, c, now.Now)[0].ARN {
+	if d.AlarmARN == provider.Alarms(p, g, c, now)[0].ARN {
 		direction = scaling.Out
 	}
-	to, why := m.Follow(direction, now.Now)
+	to, why := m.Follow(direction, now)
 	done := ecs.ManagedScalingState{CapacityProviderARN: p.CapacityProviderARN}
 	if old, ok := tx.ManagedScaling.Get(p.CapacityProviderARN); ok {
 		done = *old
@@ -143,17 +149,16 @@ func (a acting) Step(tx *state.Tx, key string, now control.Moment) (time.Duratio
 	if to != m.Desired {
 		n := g.Clone()
 		n.Desired = to
-		n.Note = fmt.Sprintf("At %s a monitor alarm %s in state ALARM triggered policy %s changing the desired "+
-			"capacity from %d to %d.", fleet.Stamp(now.Now), alarmName(tx, d), p.PolicyName(), m.Desired, to)
+		n.AddNote(fleet.NoteAlarm(now, alarmName(tx, d), string(d.To), p.PolicyName(), m.Desired, to))
 		tx.AutoScalingGroups.Put(n)
 		if to > m.Desired {
-			done.ScaledOutAt = now.Now
+			done.ScaledOutAt = now
 		}
 	}
 	if direction == scaling.Out {
 		done.Held = held(g, why)
 		if done.Held != before.Held && done.Held != "" {
-			tell(tx, c, p, done.Held, now.Now)
+			tell(tx, c, p, done.Held, now)
 		}
 	}
 	if direction == scaling.In {
@@ -162,7 +167,7 @@ func (a acting) Step(tx *state.Tx, key string, now control.Moment) (time.Duratio
 	if done != before {
 		tx.ManagedScaling.Put(&done)
 	}
-	return 0, nil
+	return ""
 }
 
 func alarmName(tx *state.Tx, d *alarm.Due) string {

@@ -110,6 +110,45 @@ func TestManagedScaling(t *testing.T) {
 	})
 }
 
+// An action of managed scaling ends like those of other policies: the alarm's history has its result, and the group
+// keeps the notes that it has already.
+func TestResultOfAnAction(t *testing.T) {
+	play(t, func(s *stage) {
+		s.put(func(tx *state.Tx) {
+			g := s.group().Clone()
+			g.Note = "An earlier sentence."
+			tx.AutoScalingGroups.Put(g)
+		})
+		s.ask(1)
+		s.fire(0)
+		if note := s.group().Note; !strings.HasPrefix(note, "An earlier sentence.  At ") ||
+			!strings.HasSuffix(note, "changing the desired capacity from 0 to 2.") {
+			t.Errorf("the note is %q", note)
+		}
+		s.put(func(tx *state.Tx) {
+			g := s.group().Clone()
+			g.Suspended = []fleet.SuspendedProcess{{Name: fleet.ProcessAlarm}}
+			tx.AutoScalingGroups.Put(g)
+		})
+		s.fire(0)
+		var results []string
+		for a := range s.store.View().Alarms.All() {
+			for h := range s.store.View().AlarmHistory.Prefix(alarm.HistoryPrefix(a.ARN)) {
+				if h.Type == alarm.ActionItem {
+					result, _, _ := strings.Cut(h.Summary, " action ")
+					_, problem, _ := strings.Cut(h.Summary, "Received error: ")
+					results = append(results, result+" "+problem)
+				}
+			}
+		}
+		want := []string{"Successfully executed ",
+			`Failed to execute "the process AlarmNotification of the group is suspended"`}
+		if !slices.Equal(results, want) {
+			t.Errorf("the results in the history are %q, want %q", results, want)
+		}
+	})
+}
+
 // At the pace of seconds the alarms compare the points that the controller publishes.
 func TestPaceOfSeconds(t *testing.T) {
 	play(t, func(s *stage) {
