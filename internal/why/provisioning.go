@@ -59,10 +59,10 @@ func (a *Answer) capacity(t *state.Tables, p *ecs.CapacityProvider) {
 	}
 	inService, starting := 0, 0
 	for i := range t.Instances.By(state.InstancesByAutoScalingGroup, g.Key()) {
-		switch i.Scaling.Lifecycle {
-		case fleet.LifecycleInService:
+		switch l := i.Scaling.Lifecycle; {
+		case l == fleet.LifecycleInService:
 			inService++
-		case fleet.LifecyclePending:
+		case l.Launching():
 			starting++
 		}
 	}

@@ -25,7 +25,7 @@ func TestProvisioning(t *testing.T) {
 			"It has waited 1m0s for room on an instance of capacity provider p, and is stopped at 2026-05-06 " +
 				"07:22:09 UTC " +
 				"if there is none: container-instance ci1: needs 512 CPU units, 100 are free",
-			"Auto Scaling group g has 1 instance in service and 1 starting; it should have 2."}, false},
+			"Auto Scaling group g has 1 instance in service and 2 starting; it should have 2."}, false},
 		{"a group at its maximum", func(_ *world, g *fleet.AutoScalingGroup, _ *ecs.CapacityProvider) { g.Max = 2 },
 			[]string{"It has reached its maximum.", "--max-size N"}, false},
 		{"no managed scaling", func(_ *world, _ *fleet.AutoScalingGroup, p *ecs.CapacityProvider) {
@@ -90,7 +90,8 @@ func provisioningTables(
 		tx.AutoScalingGroups.Put(g)
 		for id, lifecycle := range map[string]fleet.Lifecycle{"i-1": fleet.LifecycleInService,
 			"i-2": fleet.LifecyclePending,
-			"i-3": fleet.LifecycleTerminating} {
+			"i-3": fleet.LifecycleTerminating,
+			"i-4": fleet.LifecyclePendingWait} {
 			tx.Instances.Put(&fleet.Instance{ID: id, Region: region, Account: account, LaunchedAt: now.Add(-time.Hour),
 				Scaling: fleet.Membership{Group: "g", Lifecycle: lifecycle}})
 		}

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -23,11 +24,15 @@ import (
 // instant is a driver without machines. Its operations succeed at once, unless it is broken.
 type instant struct {
 	broken  bool
+	full    error // why there is no address
 	running map[string]bool
 	reports []machine.Report
 }
 
 func (d *instant) NextAddress(taken fleet.AddressSet) (netip.Addr, error) {
+	if d.full != nil {
+		return netip.Addr{}, d.full
+	}
 	a, _ := new(fleet.Block).NextAddress(taken, nil)
 	return a, nil
 }
@@ -178,4 +183,24 @@ func TestGroupsByHand(t *testing.T) {
 			rt.Fatalf("two runs with the same seed ended differently:\n%s\n%s", traces[0], traces[1])
 		}
 	})
+}
+
+// Without an address for it no instance is launched, whatever error the driver returns, and the activity says why.
+func TestNoAddress(t *testing.T) {
+	w := newManual(t, 1)
+	defer w.close()
+	w.driver.full = errors.New("too many instances are simulated")
+	w.want(1)
+	w.after(0)
+	if n := w.store.View().Instances.Len(); n != 0 {
+		t.Errorf("%d instances without an address", n)
+	}
+	for a := range w.store.View().Activities.All() {
+		if want := "There is no address for a new instance: too many instances are simulated.  Launching EC2 " +
+			"instance failed."; a.Status != fleet.ActivityFailed || a.StatusMessage != want {
+			t.Errorf("the activity is %s: %q", a.Status, a.StatusMessage)
+		}
+		return
+	}
+	t.Error("there is no activity")
 }

@@ -173,6 +173,9 @@ func (s *step) address() (a netip.Addr, why string) {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return a, f.Message
 	}
+	if err != nil {
+		return a, fmt.Sprintf("There is no address for a new instance: %v.", err)
+	}
 	return a, ""
 }
 
@@ -211,6 +214,9 @@ func (s *step) check(d fleet.LaunchData) (fleet.LaunchData, string) {
 	d, err := launch.CheckInstance(&s.tx.Tables, s.g.Region, s.g.Account, d)
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return d, f.Message + "."
+	}
+	if err != nil {
+		return d, fmt.Sprintf("The launch data cannot be used: %v.", err)
 	}
 	return d, ""
 }
