@@ -14,7 +14,7 @@ import (
 func TestScopeListsOperations(t *testing.T) {
 	s := run(t, nil)
 	var table strings.Builder
-	table.WriteString("| service | does | answers that there is none | refuses |\n|---|---|---|---|\n")
+	table.WriteString("| service | done | returns an empty list | refused |\n|---|---|---|---|\n")
 	for _, service := range s.services() {
 		names := map[awswire.Support][]string{}
 		for _, o := range service.Operations {
