@@ -51,6 +51,17 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
+// CountsLike reports whether sums stay the same when a task replaces another one with the same label and zone.
+func (t *Task) CountsLike(o *Task) bool {
+	plain := func(t *Task) bool {
+		return len(t.Need.PortsTCP)+len(t.Need.PortsUDP) == 0 && t.ProtectedUntil.IsZero()
+	}
+	return t.CapacityProviderName == o.CapacityProviderName && t.LastStatus == o.LastStatus &&
+		t.DesiredStatus == o.DesiredStatus && t.WasHealthy == o.WasHealthy &&
+		t.Need.CPU == o.Need.CPU && t.Need.Memory == o.Need.Memory && t.Need.GPUs == o.Need.GPUs &&
+		t.Need.ENIs == o.Need.ENIs && plain(t) && plain(o)
+}
+
 // Add returns the sums of the set with t, which is counted under the label and the zone.
 func (s *TaskSums) Add(t *Task, label, zone string) *TaskSums { return s.with(t, label, zone, 1) }
 

@@ -322,3 +322,26 @@ func TestEndedAt(t *testing.T) {
 		}
 	}
 }
+
+// A task that counts like another one takes its place in the sums without a change of them. One with another status,
+// need, port, protection or provider does not count like it.
+func TestCountsLike(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		old, new := drawTask(rt, "t").task, drawTask(rt, "t").task
+		if rapid.Bool().Draw(rt, "alike") {
+			c := *old
+			new = &c
+			new.StartedAt, new.Containers = at(5), []Container{{Name: "c"}}
+		}
+		other := drawTask(rt, "other")
+		before := (*TaskSums)(nil).Add(other.task, other.label, other.zone).Add(old, "l", "z")
+		after := before.Remove(old, "l", "z").Add(new, "l", "z")
+		same := fmt.Sprint(before) == fmt.Sprint(after) // prints the addresses of tasks
+		if like := old.CountsLike(new); like && !same {
+			rt.Fatalf("%+v counts like %+v, but the sums change from %+v to %+v", new, old, before, after)
+		} else if listed := len(old.Need.PortsTCP) > 0 || !old.ProtectedUntil.IsZero(); !like && same && !listed &&
+			old.Live() && old.Need.CPU > 0 {
+			rt.Fatalf("%+v does not count like %+v, but the sums stay %+v", new, old, before)
+		}
+	})
+}

@@ -99,8 +99,8 @@ func TestExternalTasksAskForExternalInstances(t *testing.T) {
 			PortsUDP: sched.Ports{}, TaskGroups: map[string]int{}}
 		inside := outside
 		inside.ARN, inside.Attributes = "inside", map[string]string{}
-		for _, i := range []sched.Instance{inside, outside} {
-			plan := sched.Plan(sched.World{Instances: []sched.Instance{i}}, []sched.Request{r})
+		for _, i := range []*sched.Instance{&inside, &outside} {
+			plan := sched.Plan(sched.World{Instances: []*sched.Instance{i}}, []sched.Request{r})
 			if placed, want := len(plan.Placements) == 1, i.ARN == "outside" || !external; placed != want {
 				t.Errorf("launch type %s is placed %s EC2: %v, want %v", launchType, i.ARN, placed, want)
 			}

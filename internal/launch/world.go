@@ -8,6 +8,8 @@
 package launch
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
 	"strings"
 
@@ -35,16 +37,18 @@ type tasksOn struct {
 }
 
 // shown is the view of one instance, and the rows and sums that it was made from. Those are replaced
-// when they change, so equal pointers mean equal contents.
+// when they change, so equal pointers mean equal contents. What World has returned points to the
+// view, so it does not change either.
 type shown struct {
 	row      *ecs.ContainerInstance
 	tasks    *ecs.TaskSums
 	instance sched.Instance
-	local    bool // onThisMachine
+	local    bool          // onThisMachine
+	host     sched.Machine // the ports of its tasks in network mode host
 }
 
 // World returns a cluster's instances as the scheduler sees them, with the resources their tasks
-// leave free. The caller may change the slice, but nothing that its elements point to.
+// leave free. The caller must not change them.
 func World(t *state.Tables, clusterARN string) sched.World { return new(Worlds).Of(t, clusterARN) }
 
 // Of returns what [World] returns, and reuses what has not changed since the last call for the cluster.
@@ -74,15 +78,16 @@ func (w *Worlds) Of(t *state.Tables, clusterARN string) sched.World {
 			after = append(after, before[0])
 			continue
 		}
-		after = append(after, &shown{row: ci, tasks: tasks, instance: Instance(t, ci), local: onThisMachine(ci)})
+		after = append(after, show(t, ci, tasks))
 	}
+	share(after)
 	if w.shown == nil {
 		w.shown = make(map[string][]*shown)
 	}
 	if w.shown[clusterARN] = after; len(after) == 0 {
 		delete(w.shown, clusterARN)
 	}
-	return world(t, after)
+	return world(after)
 }
 
 // instancesOf returns how the ARNs of a cluster's container instances begin.
@@ -100,18 +105,51 @@ func (w *Worlds) tasksOn(t *state.Tables, prefix string) []tasksOn {
 	return w.tasks
 }
 
-// world joins views of instances. Those on this machine share the ports in use there.
-func world(t *state.Tables, all []*shown) sched.World {
-	w := sched.World{Instances: make([]sched.Instance, len(all))}
-	machine := &sched.Machine{}
+// world joins views of instances.
+func world(all []*shown) sched.World {
+	w := sched.World{Instances: make([]*sched.Instance, len(all))}
 	for k, s := range all {
-		w.Instances[k] = s.instance
-		if s.local {
-			w.Instances[k].Machine = machine
-			holdHost(t, s.tasks, machine)
-		}
+		w.Instances[k] = &s.instance
 	}
 	return w
+}
+
+// show makes the view of an instance. tasks may be nil.
+func show(t *state.Tables, ci *ecs.ContainerInstance, tasks *ecs.TaskSums) *shown {
+	s := &shown{row: ci, tasks: tasks, instance: Instance(t, ci), local: onThisMachine(ci)}
+	if tasks == nil {
+		return s
+	}
+	for _, task := range tasks.Ports {
+		if def, ok := t.TaskDefinitions.Get(task.TaskDefinitionARN); ok && def.NetworkMode == ecs.NetworkHost {
+			hold(&s.host.HostTCP, &s.host.HostUDP, task.Need, task.Group)
+		}
+	}
+	return s
+}
+
+// share gives the instances on this machine the ports in use there. It replaces the views of those that have others,
+// which is rare: only tasks in network mode host use ports of the machine.
+func share(all []*shown) {
+	now := sched.Machine{HostTCP: sched.Ports{}, HostUDP: sched.Ports{}}
+	var known *sched.Machine // one that an instance has
+	for _, s := range all {
+		if s.local {
+			maps.Copy(now.HostTCP, s.host.HostTCP)
+			maps.Copy(now.HostUDP, s.host.HostUDP)
+			known = cmp.Or(known, s.instance.Machine)
+		}
+	}
+	if known == nil || !maps.Equal(known.HostTCP, now.HostTCP) || !maps.Equal(known.HostUDP, now.HostUDP) {
+		known = &now
+	}
+	for k, s := range all {
+		if s.local && s.instance.Machine != known {
+			c := *s
+			c.instance.Machine = known
+			all[k] = &c
+		}
+	}
 }
 
 // onThisMachine reports whether the instance is one of those that this machine is divided into:
@@ -119,19 +157,6 @@ func world(t *state.Tables, all []*shown) sched.World {
 func onThisMachine(ci *ecs.ContainerInstance) bool {
 	address, err := netip.ParseAddr(ci.Address)
 	return err == nil && address.IsLoopback() && address != netip.AddrFrom4([4]byte{127, 0, 0, 1})
-}
-
-// holdHost marks the ports of an instance's tasks in network mode host as used on the machine.
-// sums may be nil.
-func holdHost(t *state.Tables, sums *ecs.TaskSums, m *sched.Machine) {
-	if sums == nil {
-		return
-	}
-	for _, task := range sums.Ports {
-		if def, ok := t.TaskDefinitions.Get(task.TaskDefinitionARN); ok && def.NetworkMode == ecs.NetworkHost {
-			hold(&m.HostTCP, &m.HostUDP, task.Need, task.Group)
-		}
-	}
 }
 
 // Instance returns one instance as the scheduler sees it.

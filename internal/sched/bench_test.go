@@ -9,7 +9,7 @@ import (
 func cluster(n int) World {
 	var w World
 	for k := range n {
-		w.Instances = append(w.Instances, Instance{
+		w.Instances = append(w.Instances, &Instance{
 			ARN:  fmt.Sprintf("arn:aws:ecs:us-east-1:123456789012:container-instance/c/%032d", k),
 			Zone: zones[k%3], Status: StatusActive, AgentConnected: true, AgentVersion: "1.98.0",
 			Attributes: map[string]string{

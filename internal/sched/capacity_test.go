@@ -19,7 +19,7 @@ func TestNothingThatFitsIsLeft(t *testing.T) {
 		n := naive{w: copyWorld(w), placed: map[string]int{}}
 		capacity := 0
 		for k := range n.w.Instances {
-			for i := &n.w.Instances[k]; capacity < r.Count && n.fits(i, r); capacity++ {
+			for i := n.w.Instances[k]; capacity < r.Count && n.fits(i, r); capacity++ {
 				n.put(i, r)
 			}
 		}
@@ -56,7 +56,7 @@ func TestPlanContinues(t *testing.T) {
 		first := rapid.IntRange(0, len(whole)).Draw(t, "first")
 		now := naive{w: copyWorld(w), placed: map[string]int{}}
 		for _, p := range whole[:first] {
-			now.put(&now.w.Instances[index(now.w, p.InstanceARN)], r)
+			now.put(now.w.Instances[index(now.w, p.InstanceARN)], r)
 		}
 		r.Count -= first
 		if rest := Plan(now.w, []Request{r}).Placements; !slices.Equal(rest, whole[first:]) {
@@ -115,11 +115,11 @@ func TestStartIsAPlanOfOne(t *testing.T) {
 		for _, i := range w.Instances {
 			out := Start(w, r, []string{i.ARN})
 			r.Count = 1
-			plan := Plan(World{[]Instance{i}}, []Request{r})
+			plan := Plan(World{[]*Instance{i}}, []Request{r})
 			if len(out.Placements) != len(plan.Placements) {
 				t.Fatalf("start %+v, plan %+v", out, plan)
 			}
-			if why := Explain(&i, &r); len(why) > 0 &&
+			if why := Explain(i, &r); len(why) > 0 &&
 				(out.Failures[0].Reason != why[0].Code || out.Failures[0].Detail != why[0].Detail) {
 				t.Fatalf("%+v, reasons %+v", out.Failures, why)
 			}
@@ -139,7 +139,7 @@ func TestEligibleIsWider(t *testing.T) {
 		}
 		for _, i := range w.Instances {
 			kinds := []string{ReasonInactive, ReasonLocation, ReasonAttribute, ReasonMemberOf}
-			refused := slices.ContainsFunc(Explain(&i, &r),
+			refused := slices.ContainsFunc(Explain(i, &r),
 				func(x Reason) bool { return slices.Contains(kinds, x.Code) })
 			if slices.Contains(wanted, i.ARN) == refused {
 				t.Fatalf("%s: eligible %v, refused for its kind %v", i.ARN, !refused, refused)
@@ -170,7 +170,7 @@ func TestRebalancingEnds(t *testing.T) {
 			}
 			w.Instances[index(w, m.InstanceARN)].TaskGroups["service:web"]++
 			from := slices.IndexFunc(w.Instances,
-				func(i Instance) bool { return i.Zone == m.From && i.TaskGroups["service:web"] > 0 })
+				func(i *Instance) bool { return i.Zone == m.From && i.TaskGroups["service:web"] > 0 })
 			w.Instances[from].TaskGroups["service:web"]--
 		}
 		least, most := math.MaxInt, 0
@@ -190,7 +190,7 @@ func TestZoneWithoutAttribute(t *testing.T) {
 		w, requests := planGen(t)
 		with := copyWorld(w)
 		for k := range with.Instances {
-			i := &with.Instances[k]
+			i := with.Instances[k]
 			i.Attributes = map[string]string{zoneAttribute: i.Zone}
 			for name, v := range w.Instances[k].Attributes {
 				i.Attributes[name] = v

@@ -87,7 +87,7 @@ func explainAll(nodes []*node, r *Request) explanation {
 func TooLarge(w World, r Request) (instanceARN, lacks string) {
 	best := 0.0
 	for k := range w.Instances {
-		i := &w.Instances[k]
+		i := w.Instances[k]
 		if !offers(i, &r) {
 			continue
 		}

@@ -30,9 +30,9 @@ func TestClosestInstance(t *testing.T) {
 		}
 		now := naive{w: copyWorld(w), placed: map[string]int{}}
 		for _, p := range out.Placements {
-			now.put(&now.w.Instances[index(now.w, p.InstanceARN)], r)
+			now.put(now.w.Instances[index(now.w, p.InstanceARN)], r)
 		}
-		var all []Instance
+		var all []*Instance
 		for _, i := range now.w.Instances {
 			if i.Status == StatusActive {
 				all = append(all, i)
@@ -45,19 +45,19 @@ func TestClosestInstance(t *testing.T) {
 			}
 			return
 		}
-		share := func(i Instance) float64 {
+		share := func(i *Instance) float64 {
 			part := func(need, free int) float64 { return float64(need-free) / math.Max(1, float64(need)) }
 			return max(0, part(r.Needs.CPU, i.Free.CPU), part(r.Needs.Memory, i.Free.Memory),
 				part(r.Needs.GPU, i.Free.GPU), part(r.Needs.ENI, i.Free.ENI))
 		}
-		slices.SortFunc(all, func(a, b Instance) int {
-			x, y := Explain(&a, &r), Explain(&b, &r)
+		slices.SortFunc(all, func(a, b *Instance) int {
+			x, y := Explain(a, &r), Explain(b, &r)
 			return cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(ranks[y[0].Code], ranks[x[0].Code]),
 				cmp.Compare(share(a), share(b)), cmp.Compare(a.ARN, b.ARN))
 		})
-		if got.InstanceARN != all[0].ARN || got.Reason != Explain(&all[0], &r)[0].Code || got.Detail == "" {
+		if got.InstanceARN != all[0].ARN || got.Reason != Explain(all[0], &r)[0].Code || got.Detail == "" {
 			t.Fatalf("closest is %s: %s, want %s: %+v", shortID(got.InstanceARN), got.Reason, shortID(all[0].ARN),
-				Explain(&all[0], &r))
+				Explain(all[0], &r))
 		}
 	})
 }
@@ -103,7 +103,7 @@ func TestTooLarge(t *testing.T) {
 		least := math.Inf(1)
 		lack := map[string]float64{}
 		for k := range w.Instances {
-			i := &w.Instances[k]
+			i := w.Instances[k]
 			i.Registered = amounts.Draw(t, "registered")
 			most := 0.0
 			for _, p := range [][2]int{{needs.CPU, i.Registered.CPU}, {needs.Memory, i.Registered.Memory},
@@ -128,31 +128,32 @@ func TestTooLarge(t *testing.T) {
 // TestTooLargeSays: the text names the resource with the largest shortage, with what the task needs and what
 // the instance has.
 func TestTooLargeSays(t *testing.T) {
-	of := func(id string, r Resources) Instance {
+	of := func(id string, r Resources) *Instance {
 		i := inst(id, "a", 0, 0)
 		i.Registered = r
 		return i
 	}
 	small, wide := of("small", Resources{1024, 512, 0, 2}), of("wide", Resources{4096, 512, 1, 0})
 	for _, c := range []struct {
-		on    []Instance
+		on    []*Instance
 		needs Resources
 		want  string
 	}{
 		{nil, Resources{CPU: 1}, ""},
-		{[]Instance{small}, Resources{1024, 512, 0, 2}, ""},
-		{[]Instance{small}, Resources{CPU: 2048}, "small has 1024 CPU units in all, and the task needs 2048"},
-		{[]Instance{small}, Resources{CPU: 1025}, "small has 1024 CPU units in all, and the task needs 1025"},
-		{[]Instance{small}, Resources{Memory: 513}, "small has 512 MiB of memory in all, and the task needs 513"},
-		{[]Instance{small}, Resources{GPU: 1}, "small has 0 GPUs in all, and the task needs 1"},
-		{[]Instance{small, wide}, Resources{CPU: 2048}, ""},
-		{[]Instance{small, wide}, Resources{Memory: 513}, "small has 512 MiB of memory in all, and the task needs 513"},
-		{[]Instance{small, wide}, Resources{CPU: 1025, Memory: 1024},
+		{[]*Instance{small}, Resources{1024, 512, 0, 2}, ""},
+		{[]*Instance{small}, Resources{CPU: 2048}, "small has 1024 CPU units in all, and the task needs 2048"},
+		{[]*Instance{small}, Resources{CPU: 1025}, "small has 1024 CPU units in all, and the task needs 1025"},
+		{[]*Instance{small}, Resources{Memory: 513}, "small has 512 MiB of memory in all, and the task needs 513"},
+		{[]*Instance{small}, Resources{GPU: 1}, "small has 0 GPUs in all, and the task needs 1"},
+		{[]*Instance{small, wide}, Resources{CPU: 2048}, ""},
+		{[]*Instance{small, wide}, Resources{Memory: 513},
+			"small has 512 MiB of memory in all, and the task needs 513"},
+		{[]*Instance{small, wide}, Resources{CPU: 1025, Memory: 1024},
 			"small has 512 MiB of memory in all, and the task needs 1024"},
-		{[]Instance{small, wide}, Resources{Memory: 600, GPU: 1},
+		{[]*Instance{small, wide}, Resources{Memory: 600, GPU: 1},
 			"wide has 512 MiB of memory in all, and the task needs 600"},
-		{[]Instance{small, wide}, Resources{GPU: 1, ENI: 4}, "small has 0 GPUs in all, and the task needs 1"},
-		{[]Instance{wide}, Resources{ENI: 1}, "wide has 0 network interfaces in all, and the task needs 1"},
+		{[]*Instance{small, wide}, Resources{GPU: 1, ENI: 4}, "small has 0 GPUs in all, and the task needs 1"},
+		{[]*Instance{wide}, Resources{ENI: 1}, "wide has 0 network interfaces in all, and the task needs 1"},
 	} {
 		arn, lacks := TooLarge(World{c.on}, Request{Needs: c.needs})
 		if got := strings.TrimSpace(shortID(arn) + " " + lacks); got != c.want {

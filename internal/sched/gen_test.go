@@ -56,7 +56,8 @@ func worldGen(most int) *rapid.Generator[World] {
 	return rapid.Custom(func(t *rapid.T) World {
 		var w World
 		for k := range rapid.IntRange(0, most).Draw(t, "instances") {
-			w.Instances = append(w.Instances, instanceGen(k).Draw(t, "instance"))
+			i := instanceGen(k).Draw(t, "instance")
+			w.Instances = append(w.Instances, &i)
 		}
 		return w
 	})
@@ -126,5 +127,5 @@ func planGen(t *rapid.T) (World, []Request) {
 
 // index returns the position of an instance by its ARN.
 func index(w World, arn string) int {
-	return slices.IndexFunc(w.Instances, func(i Instance) bool { return i.ARN == arn })
+	return slices.IndexFunc(w.Instances, func(i *Instance) bool { return i.ARN == arn })
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // inst returns an instance for the stories: its id, zone, free CPU and free memory.
-func inst(id, zone string, cpu, memory int, change ...func(*Instance)) Instance {
-	i := Instance{ARN: "arn:aws:ecs:us-east-1:123456789012:container-instance/demo/" + id,
+func inst(id, zone string, cpu, memory int, change ...func(*Instance)) *Instance {
+	i := &Instance{ARN: "arn:aws:ecs:us-east-1:123456789012:container-instance/demo/" + id,
 		Zone: "us-east-1" + zone, Status: StatusActive,
 		AgentConnected: true, Free: Resources{CPU: cpu, Memory: memory, ENI: 1},
 		Attributes: map[string]string{
@@ -21,7 +21,7 @@ func inst(id, zone string, cpu, memory int, change ...func(*Instance)) Instance 
 		PortsTCP: Ports{22: "", 2375: "", 2376: "", 51678: "", 51679: ""}, PortsUDP: Ports{},
 		TaskGroups: map[string]int{}}
 	for _, c := range change {
-		c(&i)
+		c(i)
 	}
 	return i
 }
@@ -41,7 +41,7 @@ func leavingNow(i *Instance)   { i.Status = "DRAINING" }
 
 type story struct {
 	title     string
-	instances []Instance
+	instances []*Instance
 	requests  []Request
 }
 
@@ -56,35 +56,35 @@ func web(count int, change ...func(*Request)) Request {
 func port(p ...uint16) func(*Request) { return func(r *Request) { r.PortsTCP = p } }
 
 func stories() []story {
-	two := []Instance{inst("a1", "a", 2048, 3900), inst("b1", "b", 2048, 3900)}
+	two := []*Instance{inst("a1", "a", 2048, 3900), inst("b1", "b", 2048, 3900)}
 	return []story{
 		{"four tasks with dynamic ports on two instances in two zones (ecs.md 2.4)", two, []Request{web(4)}},
-		{"uneven zones: tasks go where fewest are", []Instance{inst("a1", "a", 4096, 4096, runs("service:web", 3)),
+		{"uneven zones: tasks go where fewest are", []*Instance{inst("a1", "a", 4096, 4096, runs("service:web", 3)),
 			inst("b1", "b", 4096, 4096), inst("b2", "b", 4096, 4096, runs("service:web", 1))}, []Request{web(3)}},
 		{"a static host port: one task per instance, the third says who holds the port (ecs.md 1.6)", two,
 			[]Request{web(3, port(3000))}},
-		{"the port belongs to another service", []Instance{
+		{"the port belongs to another service", []*Instance{
 			inst("a1", "a", 2048, 3900, runs("service:legacy", 1, 3000)),
 		}, []Request{web(1, port(3000))}},
-		{"the port belongs to the agent", []Instance{inst("a1", "a", 2048, 3900)}, []Request{web(1, port(51678))}},
+		{"the port belongs to the agent", []*Instance{inst("a1", "a", 2048, 3900)}, []Request{web(1, port(51678))}},
 		{"one task that asks for a port twice fits nowhere", two[:1], []Request{web(1, port(80, 80))}},
 		{"CPU: the closest lacks least (ecs.md 1.7.4)",
-			[]Instance{inst("a1", "a", 128, 3900), inst("b1", "b", 256, 3900)}, []Request{web(1)}},
+			[]*Instance{inst("a1", "a", 128, 3900), inst("b1", "b", 256, 3900)}, []Request{web(1)}},
 		{"a little CPU is less than a lot of memory",
-			[]Instance{inst("a1", "a", 500, 3900), inst("b1", "b", 2048, 10)}, []Request{web(1)}},
+			[]*Instance{inst("a1", "a", 500, 3900), inst("b1", "b", 2048, 10)}, []Request{web(1)}},
 		{"tasks on a draining instance do not count for spreading",
-			[]Instance{inst("a1", "a", 4096, 4096), inst("a2", "a", 0, 0, leavingNow, runs("service:web", 5)),
+			[]*Instance{inst("a1", "a", 4096, 4096), inst("a2", "a", 0, 0, leavingNow, runs("service:web", 5)),
 				inst("b1", "b", 4096, 4096, runs("service:web", 1))}, []Request{web(1)}},
-		{"a task without needs fits on an overcommitted instance", []Instance{inst("a1", "a", -256, -10)},
+		{"a task without needs fits on an overcommitted instance", []*Instance{inst("a1", "a", -256, -10)},
 			[]Request{{Group: "family:tiny", Count: 1}}},
 		{"memory, after five tasks fit",
-			[]Instance{inst("a1", "a", 4096, 1100), inst("b1", "b", 4096, 1600)}, []Request{web(6)}},
+			[]*Instance{inst("a1", "a", 4096, 1100), inst("b1", "b", 4096, 1600)}, []Request{web(6)}},
 		{"CPU and memory: fewer reasons are closer",
-			[]Instance{inst("a1", "a", 500, 500), inst("b1", "b", 0, 3900)}, []Request{web(1)}},
-		{"agents gone, one instance draining", []Instance{
+			[]*Instance{inst("a1", "a", 500, 500), inst("b1", "b", 0, 3900)}, []Request{web(1)}},
+		{"agents gone, one instance draining", []*Instance{
 			inst("a1", "a", 2048, 3900, disconnected), inst("b1", "b", 2048, 3900, leavingNow),
 		}, []Request{web(1)}},
-		{"no ACTIVE instance", []Instance{inst("b1", "b", 2048, 3900, leavingNow)}, []Request{web(2)}},
+		{"no ACTIVE instance", []*Instance{inst("b1", "b", 2048, 3900, leavingNow)}, []Request{web(2)}},
 		{"no instance at all", nil, []Request{web(1)}},
 		{"a required attribute", two, []Request{web(1, func(r *Request) {
 			r.RequiredAttributes = []Attribute{{Name: "com.amazonaws.ecs.capability.logging-driver.awslogs"},
@@ -102,16 +102,16 @@ func stories() []story {
 			web(2, func(r *Request) { r.Constraints = []Constraint{memberOf("task:group == family:cache")} }),
 		}},
 		{"binpack on memory fills the fuller instance first",
-			[]Instance{inst("a1", "a", 4096, 4096), inst("b1", "b", 4096, 1024)},
+			[]*Instance{inst("a1", "a", 4096, 4096), inst("b1", "b", 4096, 1024)},
 			[]Request{web(3, func(r *Request) { r.Strategies = []Strategy{{kind: byFreeMemory}} })}},
 		{"spread over zones, then binpack on memory",
-			[]Instance{inst("a1", "a", 4096, 4096), inst("a2", "a", 4096, 2048), inst("b1", "b", 4096, 4096)},
+			[]*Instance{inst("a1", "a", 4096, 4096), inst("a2", "a", 4096, 2048), inst("b1", "b", 4096, 4096)},
 			[]Request{web(4, func(r *Request) {
 				r.Strategies = []Strategy{{byAttribute, zoneAttribute}, {kind: byFreeMemory}}
 			})}},
 		{"GPUs", two[:1], []Request{web(1, func(r *Request) { r.Needs.GPU = 2 })}},
 		{"a hundred reserved ports are the limit (ecs.md 1.3.5)",
-			[]Instance{inst("a1", "a", 2048, 3900, func(i *Instance) {
+			[]*Instance{inst("a1", "a", 2048, 3900, func(i *Instance) {
 				for p := range uint16(94) {
 					i.PortsTCP[8000+p] = "service:many"
 				}

@@ -60,7 +60,7 @@ func TestPortsOfAMachine(t *testing.T) {
 				if p.Request != k {
 					continue
 				}
-				i := &now.w.Instances[index(now.w, p.InstanceARN)]
+				i := now.w.Instances[index(now.w, p.InstanceARN)]
 				if !fits(i, r) {
 					t.Fatalf("a task of %+v does not fit on %+v", r, *i)
 				}
@@ -73,7 +73,7 @@ func TestPortsOfAMachine(t *testing.T) {
 			}
 			failed := slices.ContainsFunc(out.Failures, func(f Failure) bool { return f.Request == k })
 			for n := range now.w.Instances {
-				if i := &now.w.Instances[n]; failed && fits(i, r) {
+				if i := now.w.Instances[n]; failed && fits(i, r) {
 					t.Fatalf("tasks of %+v failed, but %+v has room", r, *i)
 				}
 			}
@@ -123,5 +123,29 @@ func TestMachineIsNotChanged(t *testing.T) {
 		"(networkMode host)"
 	if len(why) != 1 || why[0].Detail != want {
 		t.Errorf("the other instance says %+v, want %q", why, want)
+	}
+}
+
+// TestAPlanCopiesFewInstances: a plan copies the instances that get tasks. It copies those that share a machine only if
+// a task of the plan uses the machine's own network. With twice as many instances it makes as many allocations.
+func TestAPlanCopiesFewInstances(t *testing.T) {
+	allocations := func(instances int, host bool) float64 {
+		w := cluster(instances)
+		m := &Machine{HostTCP: Ports{443: ""}}
+		for _, i := range w.Instances {
+			i.Machine, i.TaskGroups = m, map[string]int{"service:web": 1}
+		}
+		r := web(3, port(80), func(r *Request) { r.HostNetwork = host })
+		return testing.AllocsPerRun(10, func() {
+			if out := Plan(w, []Request{r}); len(out.Placements) == 0 {
+				t.Errorf("%+v", out)
+			}
+		})
+	}
+	if few, many := allocations(100, false), allocations(200, false); many > few+5 { // some slices grow
+		t.Errorf("%v allocations with 100 instances, %v with 200", few, many)
+	}
+	if few, many := allocations(100, true), allocations(200, true); many < few+100 {
+		t.Errorf("%v allocations with 100 instances of one machine, %v with 200, so not all are copied", few, many)
 	}
 }

@@ -77,7 +77,7 @@ func TestUselessInstance(t *testing.T) {
 			}
 		}
 		more := World{Instances: slices.Insert(slices.Clone(w.Instances),
-			rapid.IntRange(0, len(w.Instances)).Draw(t, "at"), extra)}
+			rapid.IntRange(0, len(w.Instances)).Draw(t, "at"), &extra)}
 		samePlan(t, w, requests, more, requests)
 	})
 }
@@ -95,7 +95,7 @@ func TestNamesDoNotMatter(t *testing.T) {
 		other := func(zone string) string { return zones[(slices.Index(zones, zone)+turn)%len(zones)] }
 		w2, requests2 := copyWorld(w), slices.Clone(requests)
 		for k := range w2.Instances {
-			i := &w2.Instances[k]
+			i := w2.Instances[k]
 			i.Zone = other(i.Zone)
 			i.Attributes = maps.Clone(i.Attributes)
 			if v, ok := i.Attributes["rack"]; ok {
@@ -124,7 +124,7 @@ func TestProtocolsAreAlike(t *testing.T) {
 		w, requests := planGen(t)
 		w2, requests2 := copyWorld(w), slices.Clone(requests)
 		for k := range w2.Instances {
-			i := &w2.Instances[k]
+			i := w2.Instances[k]
 			i.PortsTCP, i.PortsUDP = i.PortsUDP, i.PortsTCP
 		}
 		for k := range requests2 {
@@ -189,10 +189,10 @@ func TestExpressionAndItsOpposite(t *testing.T) {
 		w := worldGen(8).Draw(t, "world")
 		r := requestGen().Draw(t, "request")
 		text := rapid.SampledFrom(constraintSamples).Draw(t, "text")
-		accepts := func(i Instance, more ...Constraint) bool {
+		accepts := func(i *Instance, more ...Constraint) bool {
 			one := r
 			one.Count, one.Constraints = 1, slices.Concat(r.Constraints, more)
-			return len(Plan(World{[]Instance{i}}, []Request{one}).Placements) == 1
+			return len(Plan(World{[]*Instance{i}}, []Request{one}).Placements) == 1
 		}
 		opposite := "not(" + text + ")"
 		if inner, ok := strings.CutPrefix(text, "not("); ok { // "not(not(x))" is not valid
@@ -218,7 +218,7 @@ func TestMoreRoomPlacesMore(t *testing.T) {
 		w2, easier := copyWorld(w), r
 		change := rapid.IntRange(0, 6).Draw(t, "change")
 		if change < 4 && len(w2.Instances) > 0 {
-			i := &w2.Instances[rapid.IntRange(0, len(w2.Instances)-1).Draw(t, "instance")]
+			i := w2.Instances[rapid.IntRange(0, len(w2.Instances)-1).Draw(t, "instance")]
 			switch change {
 			case 0:
 				i.Free = i.Free.plus(Resources{64, 64, 1, 1})

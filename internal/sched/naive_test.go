@@ -39,7 +39,8 @@ func naivePlan(w World, requests []Request) ([]Placement, []int) {
 func copyWorld(w World) World {
 	out := World{Instances: slices.Clone(w.Instances)}
 	for k := range out.Instances {
-		i := &out.Instances[k]
+		i := *out.Instances[k]
+		out.Instances[k] = &i
 		i.PortsTCP, i.PortsUDP, i.TaskGroups = cloned(i.PortsTCP), cloned(i.PortsUDP), cloned(i.TaskGroups)
 	}
 	return out
@@ -102,7 +103,7 @@ func (n *naive) pick(r Request) *Instance {
 	var best *Instance
 	var bestKey []float64
 	for k := range n.w.Instances {
-		i := &n.w.Instances[k]
+		i := n.w.Instances[k]
 		if !n.fits(i, r) {
 			continue
 		}
@@ -146,7 +147,7 @@ func (n *naive) key(i *Instance, r Request) []float64 {
 func (n *naive) count(like *Instance, group string, fields []string) float64 {
 	sum := 0
 	for k := range n.w.Instances {
-		i := &n.w.Instances[k]
+		i := n.w.Instances[k]
 		same := i.Status == "ACTIVE"
 		for _, f := range fields {
 			x, _ := i.attribute(f)

@@ -36,6 +36,7 @@ func Plan(w World, requests []Request) Result {
 // host, the other nodes of the same machine. Nodes only get fuller, so a node that cannot take a
 // task now cannot take a later one of the same request either.
 func place(nodes []*node, index int, r *Request, out *Result) {
+	ownMachines(nodes, r)
 	checks := filters()
 	fit := make([]*node, 0, len(nodes))
 	for _, n := range nodes {
@@ -96,24 +97,35 @@ type node struct {
 func newNodes(w World) []*node {
 	list := make([]node, len(w.Instances))
 	nodes := make([]*node, len(list))
-	machines := map[*Machine]*Machine{}
 	for k := range list {
-		n := &list[k]
-		n.Instance = &w.Instances[k]
-		if m := n.Machine; m != nil {
-			if machines[m] == nil {
-				machines[m] = &Machine{HostTCP: cloned(m.HostTCP), HostUDP: cloned(m.HostUDP)}
-			}
-			n.own()
-			n.Machine = machines[m]
-		}
-		nodes[k] = n
+		list[k].Instance = w.Instances[k]
+		nodes[k] = &list[k]
 	}
 	slices.SortFunc(nodes, func(a, b *node) int { return cmp.Compare(a.ARN, b.ARN) })
 	for k, n := range nodes {
 		n.index = k
 	}
 	return nodes
+}
+
+// ownMachines gives the nodes copies of their machines, which a task of the request changes if it is in network
+// mode host. Other tasks do not look at them.
+func ownMachines(nodes []*node, r *Request) {
+	if !r.HostNetwork {
+		return
+	}
+	machines := map[*Machine]*Machine{}
+	for _, n := range nodes {
+		m := n.Machine
+		if m == nil {
+			continue
+		}
+		if machines[m] == nil {
+			machines[m] = &Machine{HostTCP: cloned(m.HostTCP), HostUDP: cloned(m.HostUDP)}
+		}
+		n.own()
+		n.Machine = machines[m]
+	}
 }
 
 // own copies the instance so that it can be changed. The attributes are not copied; they never

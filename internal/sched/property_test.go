@@ -19,7 +19,7 @@ func TestNothingIsOversubscribed(t *testing.T) {
 		now := copyWorld(w)
 		state := naive{w: now, placed: map[string]int{}}
 		for _, p := range Plan(w, requests).Placements {
-			i, r := &now.Instances[index(now, p.InstanceARN)], requests[p.Request]
+			i, r := now.Instances[index(now, p.InstanceARN)], requests[p.Request]
 			if !state.fits(i, r) {
 				t.Fatalf("task of %+v does not fit on %+v", r, *i)
 			}
@@ -125,12 +125,12 @@ func TestReasonsAreTrue(t *testing.T) {
 		n := naive{w: copyWorld(w)}
 		for k := range w.Instances {
 			i := w.Instances[k]
-			reasons := Explain(&i, &r)
-			if n.fits(&i, r) != (len(reasons) == 0) {
-				t.Fatalf("fits: %v, reasons %v\n%+v\n%+v", n.fits(&i, r), reasons, i, r)
+			reasons := Explain(i, &r)
+			if n.fits(i, r) != (len(reasons) == 0) {
+				t.Fatalf("fits: %v, reasons %v\n%+v\n%+v", n.fits(i, r), reasons, i, r)
 			}
 			for _, reason := range reasons {
-				cured, lighter := cure(i, r, reason.Code)
+				cured, lighter := cure(*i, r, reason.Code)
 				if slices.ContainsFunc(Explain(&cured, &lighter),
 					func(x Reason) bool { return x.Code == reason.Code }) {
 					t.Fatalf("%v stays without its cause: %+v %+v", reason, cured, lighter)

@@ -46,12 +46,12 @@ func tasksByZone(w World, r Request) map[string]int {
 	checks := placementFilters()
 	count := map[string]int{}
 	for k := range w.Instances {
-		if i := &w.Instances[k]; i.Zone != "" && offers(i, &r) && admits(checks, i, &r) {
+		if i := w.Instances[k]; i.Zone != "" && offers(i, &r) && admits(checks, i, &r) {
 			count[i.Zone] += 0
 		}
 	}
 	for k := range w.Instances {
-		i := &w.Instances[k]
+		i := w.Instances[k]
 		if _, ok := count[i.Zone]; ok && i.Status == StatusActive {
 			count[i.Zone] += i.TaskGroups[r.Group]
 		}

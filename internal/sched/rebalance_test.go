@@ -105,7 +105,7 @@ func TestEveryMoveIsNeeded(t *testing.T) {
 			count[m.To]++
 			w.Instances[index(w, m.InstanceARN)].TaskGroups["service:web"]++
 			from := slices.IndexFunc(w.Instances,
-				func(i Instance) bool { return i.Zone == m.From && i.TaskGroups["service:web"] > 0 })
+				func(i *Instance) bool { return i.Zone == m.From && i.TaskGroups["service:web"] > 0 })
 			w.Instances[from].TaskGroups["service:web"]--
 		}
 		if moves != least {
@@ -127,7 +127,7 @@ func TestRebalanceMovesIntoRoom(t *testing.T) {
 		now := naive{w: w}
 		count, room := map[string]int{}, map[string]bool{}
 		for k := range w.Instances {
-			i := &w.Instances[k]
+			i := w.Instances[k]
 			if slices.Contains(Eligible(w, r), i.ARN) {
 				count[i.Zone] += 0
 			}
@@ -152,7 +152,7 @@ func TestRebalanceMovesIntoRoom(t *testing.T) {
 		if !ok {
 			return
 		}
-		i := &w.Instances[index(w, m.InstanceARN)]
+		i := w.Instances[index(w, m.InstanceARN)]
 		if count[m.From] != most || count[m.To] != least || i.Zone != m.To || !now.fits(i, r) {
 			t.Fatalf("%+v: %v, room in %v", m, count, room)
 		}

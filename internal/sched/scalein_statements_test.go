@@ -196,7 +196,7 @@ func TestScaleInNeedsCountsOnly(t *testing.T) {
 		with := ScaleIn(w, "g", tasks, chain, len(tasks), 3)
 		free := slices.DeleteFunc(slices.Clone(tasks), func(x Task) bool { return x.Protected })
 		for k := range w.Instances { // none of this matters for a stop
-			i := &w.Instances[k]
+			i := w.Instances[k]
 			i.AgentConnected, i.PortsTCP, i.RunningTasksCount = !i.AgentConnected, Ports{1: ""}, 77
 			i.TaskGroups["other"] = 5
 		}

@@ -132,7 +132,7 @@ func TestScaleInEqualsNaive(t *testing.T) {
 					t.Fatalf("%s was stopped although %s is preferable\n%+v", v.TaskID, x.ID, left)
 				}
 			}
-			i := &now.Instances[index(now, left[k].InstanceARN)]
+			i := now.Instances[index(now, left[k].InstanceARN)]
 			i.Free = i.Free.plus(left[k].Needs)
 			left = slices.Delete(left, k, k+1)
 		}
@@ -141,7 +141,7 @@ func TestScaleInEqualsNaive(t *testing.T) {
 
 // inverted returns what the strategies minimise when a task is stopped.
 func inverted(w World, left []Task, x Task, chain []Strategy) []int {
-	i := &w.Instances[index(w, x.InstanceARN)]
+	i := w.Instances[index(w, x.InstanceARN)]
 	var key []int
 	var fields []string
 	for _, s := range chain {
@@ -156,7 +156,7 @@ func inverted(w World, left []Task, x Task, chain []Strategy) []int {
 				fields = append(fields, s.attribute)
 			}
 			for _, o := range left {
-				j := &w.Instances[index(w, o.InstanceARN)]
+				j := w.Instances[index(w, o.InstanceARN)]
 				same := s.kind == byAttribute || j.ARN == i.ARN
 				for _, f := range fields {
 					a, _ := i.attribute(f)

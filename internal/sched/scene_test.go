@@ -29,7 +29,7 @@ func scene(t *testing.T, text string) World {
 		cpu, memory, _ := strings.Cut(words[2], "/")
 		i := inst(words[0], words[1], number(t, cpu), number(t, memory))
 		for _, word := range words[3:] {
-			special(t, &i, word)
+			special(t, i, word)
 		}
 		w.Instances = append(w.Instances, i)
 	}

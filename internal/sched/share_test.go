@@ -183,11 +183,11 @@ func TestScaleInSharesKeepsTheClasses(t *testing.T) {
 
 // A request for a provider is placed on its instances alone, and only they explain why there is no room (ecs.md 1.7.4).
 func TestPlanOnAProvider(t *testing.T) {
-	instance := func(name, provider string, cpu int) Instance {
-		return Instance{ARN: "arn/" + name, Provider: provider, Status: StatusActive, AgentConnected: true,
+	instance := func(name, provider string, cpu int) *Instance {
+		return &Instance{ARN: "arn/" + name, Provider: provider, Status: StatusActive, AgentConnected: true,
 			Registered: Resources{CPU: 1024, Memory: 1024, ENI: 9}, Free: Resources{CPU: cpu, Memory: 1024, ENI: 9}}
 	}
-	w := World{Instances: []Instance{instance("1", "", 1024), instance("2", "p", 1024), instance("3", "q", 0)}}
+	w := World{Instances: []*Instance{instance("1", "", 1024), instance("2", "p", 1024), instance("3", "q", 0)}}
 	ask := func(provider string, n int) Result {
 		return Plan(w, []Request{{Group: "service:s", Count: n, Provider: provider, Needs: Resources{CPU: 512,
 			Memory: 10}}})

@@ -8,6 +8,7 @@ import "slices"
 // with the first requirement that is not met (ecs.md 1.6).
 func Start(w World, r Request, instanceARNs []string) Result {
 	nodes := newNodes(w)
+	ownMachines(nodes, &r)
 	var out Result
 	for _, arn := range instanceARNs {
 		k := slices.IndexFunc(nodes, func(n *node) bool { return n.ARN == arn })
@@ -33,7 +34,7 @@ func Eligible(w World, r Request) []string {
 	checks := placementFilters()
 	var list []string
 	for k := range w.Instances {
-		if offers(&w.Instances[k], &r) && admits(checks, &w.Instances[k], &r) {
+		if offers(w.Instances[k], &r) && admits(checks, w.Instances[k], &r) {
 			list = append(list, w.Instances[k].ARN)
 		}
 	}

@@ -299,7 +299,7 @@ func TestReasonsOfAnInstance(t *testing.T) {
 	r := web(1, distinct, port(80, 81, 81), udp(53), gpus(2), interfaces(1), within("us-east-1b", "us-east-1c"),
 		requires("disk", "ssd"), requires("fast", ""), member("attribute:rack == r1"), member("runningTasksCount < 1"))
 	var got []string
-	for _, why := range Explain(&w.Instances[0], &r) {
+	for _, why := range Explain(w.Instances[0], &r) {
 		got = append(got, fmt.Sprintf("%s: %s", why.Code, why.Detail))
 	}
 	want := []string{

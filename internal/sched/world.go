@@ -20,9 +20,10 @@ const zoneAttribute = "ecs.availability-zone"
 // SSH (ecs.md 1.3.5).
 const maxPorts = 100
 
-// World is what tasks can be placed on: the container instances of one cluster, in any order.
+// World is what tasks can be placed on: the container instances of one cluster, in any order. Worlds may share
+// instances. No function of this package changes them.
 type World struct {
-	Instances []Instance
+	Instances []*Instance
 }
 
 // Instance is a container instance and what is in use on it.

@@ -31,6 +31,9 @@ type definition struct {
 type sum struct {
 	entry       func(any) string // "" means none
 	add, remove func(kept, row any) any
+	// same reports whether two rows with one entry add the same to it, so that one may replace the other without a new
+	// value. nil means that they never do.
+	same func(old, new any) bool
 }
 
 // index is a secondary index. Its address identifies it.
@@ -39,21 +42,44 @@ type index struct {
 	order   func(any) string // sorts the values of one entry, before their primary keys do; may be nil
 }
 
-// keys returns the keys of v in every index; primary is its primary key. It is called before
-// anything is written, so that a panic in an index function leaves nothing half done.
-func (d *definition) keys(v any, primary string) [][]string {
-	all := make([][]string, len(d.indexes))
+// keys returns the keys of v in every index, and those of old, the row that it replaces; primary is the primary key of
+// both. Either may be nil. It is called before anything is written, so that a panic in an index function leaves nothing
+// half done.
+func (d *definition) keys(old, v any, primary string) (was, is [][]string) {
+	n := len(d.indexes)
+	all := make([][]string, 2*n)
+	was, is = all[:n], all[n:]
 	for i, ix := range d.indexes {
-		all[i] = ix.entries(v)
-		last := primary
-		if ix.order != nil && len(all[i]) > 0 {
-			last = ix.order(v) + primary
-		}
-		for k, entry := range all[i] {
-			all[i][k] = indexKey(entry, last)
+		var lastOfOld, lastOfNew string
+		was[i], lastOfOld = ix.of(old, primary)
+		is[i], lastOfNew = ix.of(v, primary)
+		same := lastOfOld == lastOfNew && slices.Equal(was[i], is[i])
+		makeKeys(is[i], lastOfNew)
+		if same { // as most are
+			was[i] = is[i]
+		} else {
+			makeKeys(was[i], lastOfOld)
 		}
 	}
-	return all
+	return was, is
+}
+
+// of returns the entries of v, which may be nil, and what follows them in their keys.
+func (ix *index) of(v any, primary string) (entries []string, last string) {
+	if v == nil {
+		return nil, primary
+	}
+	entries = ix.entries(v)
+	if ix.order != nil && len(entries) > 0 {
+		return entries, ix.order(v) + primary
+	}
+	return entries, primary
+}
+
+func makeKeys(entries []string, last string) {
+	for k, entry := range entries {
+		entries[k] = indexKey(entry, last)
+	}
 }
 
 // rows are the contents of a table.
@@ -108,12 +134,8 @@ func (t *core) unset(key string) {
 
 func (t *core) put(key string, v any) (old any) {
 	t.writable()
-	is := t.def.keys(v, key)
-	old, replaced := t.rows.primary.get(key)
-	was := make([][]string, len(is))
-	if replaced {
-		was = t.def.keys(old, key)
-	}
+	old, _ = t.rows.primary.get(key)
+	was, is := t.def.keys(old, v, key)
 	t.rows.primary.insert(key, v)
 	for i := range is {
 		t.rows.secondary[i].refer(was[i], is[i], v)
@@ -126,17 +148,25 @@ func (t *core) put(key string, v any) (old any) {
 func (t *core) sum(old, v any) {
 	for i, s := range t.def.sums {
 		kept := &t.rows.sums[i]
+		var was, is string
 		if old != nil {
-			kept.update(s.entry(old), func(sum any) any { return s.remove(sum, old) })
+			was = s.entry(old)
 		}
 		if v != nil {
-			kept.update(s.entry(v), func(sum any) any { return s.add(sum, v) })
+			is = s.entry(v)
+		}
+		switch {
+		case was != is:
+			kept.update(was, func(sum any) any { return s.remove(sum, old) })
+			kept.update(is, func(sum any) any { return s.add(sum, v) })
+		case is != "" && (s.same == nil || !s.same(old, v)):
+			kept.update(is, func(sum any) any { return s.add(s.remove(sum, old), v) })
 		}
 	}
 }
 
 func (t *core) remove(key string, old any) {
-	was := t.def.keys(old, key)
+	was, _ := t.def.keys(old, nil, key)
 	t.rows.primary.remove(key)
 	for i := range was {
 		t.rows.secondary[i].refer(was[i], nil, nil)

@@ -25,6 +25,7 @@ func counted[T any](entry func(*T) string, size func(*T) int) sum {
 		entry:  func(row any) string { return entry(row.(*T)) },
 		add:    func(kept, row any) any { return change(kept, row, 1) },
 		remove: func(kept, row any) any { return change(kept, row, -1) },
+		same:   func(old, new any) bool { return size(old.(*T)) == size(new.(*T)) },
 	}
 }
 

@@ -2,6 +2,7 @@ package state
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/berthhq/berth/internal/ecs"
 )
@@ -26,6 +27,9 @@ func attributes() sum {
 			return values
 		},
 		remove: func(any, any) any { return nil },
+		same: sameInstances(func(old, new *ecs.ContainerInstance) bool {
+			return slices.Equal(old.Attributes, new.Attributes)
+		}),
 	}
 }
 
@@ -60,6 +64,9 @@ func zones() sum {
 		entry:  func(row any) string { return row.(*ecs.ContainerInstance).ClusterARN },
 		add:    func(kept, row any) any { return change(kept, row, 1) },
 		remove: func(kept, row any) any { return change(kept, row, -1) },
+		same: sameInstances(func(old, new *ecs.ContainerInstance) bool {
+			return old.Status == new.Status && old.Zone() == new.Zone()
+		}),
 	}
 }
 
@@ -90,7 +97,16 @@ func registered() sum {
 		entry:  func(row any) string { return row.(*ecs.ContainerInstance).ClusterARN },
 		add:    func(kept, row any) any { return change(kept, row, 1) },
 		remove: func(kept, row any) any { return change(kept, row, -1) },
+		same: sameInstances(func(old, new *ecs.ContainerInstance) bool {
+			return old.Status == new.Status && old.Registered.CPU == new.Registered.CPU &&
+				old.Registered.Memory == new.Registered.Memory
+		}),
 	}
+}
+
+// sameInstances makes the function same of a sum of container instances.
+func sameInstances(same func(old, new *ecs.ContainerInstance) bool) func(old, new any) bool {
+	return func(old, new any) bool { return same(old.(*ecs.ContainerInstance), new.(*ecs.ContainerInstance)) }
 }
 
 // RegisteredIn returns the CPU units and the memory that the ACTIVE and DRAINING container instances of a cluster

@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"fmt"
 	"maps"
 	"testing"
 
@@ -35,6 +36,38 @@ func TestSumsOfContainerInstances(t *testing.T) {
 			compareInstances(rt, s.View())
 		}
 	})
+}
+
+// A write that changes nothing that a sum counts leaves the sum as it is: agents change their rows with each message.
+func TestSumsStayWhatTheyAre(t *testing.T) {
+	s := open(t, mem.New())
+	defer s.Close()
+	put := func(version int64, memory int) {
+		update(t, s, func(tx *state.Tx) {
+			tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: "i", ClusterARN: "c",
+				Status: ecs.InstanceActive, Version: version, Registered: ecs.Resources{Memory: memory},
+				Attributes: []ecs.Attribute{{Name: ecs.AttributeZone, Value: "z"}}})
+			tx.Tasks.Put(&ecs.Task{TaskARN: "t", ClusterARN: "c", ServiceARN: "s", ContainerInstanceARN: "i",
+				LastStatus: ecs.Running, DesiredStatus: ecs.Running, Version: version,
+				Need: ecs.Resources{Memory: memory}})
+		})
+	}
+	sums := func() string {
+		v := s.View()
+		return fmt.Sprintf("%p %p %p %p %p", v.AttributesOf("i"), v.ActiveInZones("c"), v.TasksOnInstance("i"),
+			v.TasksOfService("s"), v.TasksOfCluster("c"))
+	}
+	put(1, 16)
+	before := sums()
+	put(2, 16)
+	if after := sums(); after != before {
+		t.Errorf("the sums were %s, and are %s", before, after)
+	}
+	put(3, 32)
+	v := s.View()
+	if v.RegisteredIn("c").Memory != 32 || v.TasksOnInstance("i").Used.Memory != 32 {
+		t.Errorf("%+v and %+v, want 32 MiB", v.RegisteredIn("c"), v.TasksOnInstance("i"))
+	}
 }
 
 func compareInstances(rt *rapid.T, now *state.Snapshot) {

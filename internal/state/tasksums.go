@@ -29,6 +29,12 @@ func taskSums(entry func(*ecs.Task) string, labels func(*ecs.Task) (label, zone 
 		entry:  func(row any) string { return entry(row.(*ecs.Task)) },
 		add:    func(kept, row any) any { return change(kept, row, (*ecs.TaskSums).Add) },
 		remove: func(kept, row any) any { return change(kept, row, (*ecs.TaskSums).Remove) },
+		same: func(old, new any) bool {
+			was, is := old.(*ecs.Task), new.(*ecs.Task)
+			label, zone := labels(was)
+			labelNow, zoneNow := labels(is)
+			return label == labelNow && zone == zoneNow && was.CountsLike(is)
+		},
 	}
 }
 

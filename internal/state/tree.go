@@ -128,8 +128,12 @@ func (t *tree) refer(was, is []string, v any) {
 // common beginning; the rest, which ends with the primary key, separates and sorts the values of an
 // entry.
 func indexKey(entry, last string) string {
-	key := make([]byte, 0, binary.MaxVarintLen32+len(entry)+len(last))
-	key = binary.AppendUvarint(key, uint64(len(entry)))
-	key = append(key, entry...)
-	return string(append(key, last...))
+	var length [binary.MaxVarintLen64]byte
+	n := binary.PutUvarint(length[:], uint64(len(entry)))
+	var key strings.Builder
+	key.Grow(n + len(entry) + len(last))
+	key.Write(length[:n])
+	key.WriteString(entry)
+	key.WriteString(last)
+	return key.String()
 }

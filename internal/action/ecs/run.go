@@ -119,7 +119,7 @@ func placePart(tx *state.Tx, call *awswire.Call, spec *launch.Spec, ids []launch
 		return err
 	}
 	world := launch.World(&tx.Tables, spec.Cluster.ClusterARN)
-	active := func(i sched.Instance) bool { return i.Status == ecs.InstanceActive }
+	active := func(i *sched.Instance) bool { return i.Status == ecs.InstanceActive }
 	if spec.Provider == "" && !slices.ContainsFunc(world.Instances, active) {
 		return invalid("No Container Instances were found in your cluster.") // ecs.md 1.6.2
 	}
@@ -167,9 +167,12 @@ func start(
 	for _, ref := range refs {
 		ci, key, ok := instanceIn(&tx.Tables, spec.Cluster, ref)
 		if ok && !slices.Contains(keys, key) {
-			world.Instances = append(world.Instances, launch.Instance(&tx.Tables, ci))
+			world.Instances = append(world.Instances, new(launch.Instance(&tx.Tables, ci)))
 		}
 		keys = append(keys, key)
+	}
+	if req.HostNetwork { // the tasks use ports that other instances of the same machine may have in use
+		world = launch.World(&tx.Tables, spec.Cluster.ClusterARN)
 	}
 	return carryOut(tx, call, spec, sched.Start(world, req, keys), ids, out)
 }

@@ -303,6 +303,23 @@ func TestFullSubnetFailsItsOwnTasks(t *testing.T) {
 		is("tasks.0.containerInstanceArn", "'"+b+"'", "failures.0.reason", "'RESOURCE:ENI'")
 }
 
+// A task in network mode host uses the ports of the machine, which the machine's other instances cannot use then.
+func TestStartTaskOnAMachineWithOtherInstances(t *testing.T) {
+	d := newDesk(t)
+	on := func(address string) func(*ecs.ContainerInstance) {
+		return func(i *ecs.ContainerInstance) { i.Address = address }
+	}
+	d.instance("a", "us-east-1a", on("127.0.1.1"))
+	d.instance("b", "us-east-1b", on("127.0.1.2"))
+	c := d.instance("c", "us-east-1c", on("192.0.2.1"))
+	d.ok("RegisterTaskDefinition", `{'family': 'host', 'networkMode': 'host', 'containerDefinitions': [{'name': 'a', `+
+		`'image': 'a', 'memory': 16, 'portMappings': [{'containerPort': 8080}]}]}`)
+	d.ok("StartTask", `{'taskDefinition': 'host', 'containerInstances': ['a']}`).is("failures", "[]")
+	d.ok("StartTask", `{'taskDefinition': 'host', 'containerInstances': ['b', 'c', 'ghost']}`).is(
+		"tasks.0.containerInstanceArn", "'"+c+"'", "tasks.1", "absent", "failures.0.reason", "'RESOURCE:PORTS'",
+		"failures.0.arn", "'"+prefix+"container-instance/default/b'", "failures.1.reason", "'MISSING'")
+}
+
 func TestStartTask(t *testing.T) {
 	d := newDesk(t)
 	a := d.instance("a", "us-east-1a")
