@@ -62,7 +62,7 @@ func TestBringYourOwnIsOnItsPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps, _, _ := strings.Cut(string(script), "# And away with everything.")
+	steps, _, _ := strings.Cut(string(script), "# Remove everything.")
 	for _, step := range strings.Split(strings.TrimSpace(steps), "\n\n")[1:] {
 		if !strings.Contains(string(page), step) {
 			t.Errorf("docs/bring-your-own.md does not have this step of testdata/own.sh:\n%s", step)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestWalkThroughTheArticle runs the commands that the tour shows.
+// docs/tour.md shows the commands that TestWalkThroughTheArticle runs.
 func TestTourShowsTheWalk(t *testing.T) {
 	walk, err := os.ReadFile("testdata/walk.sh")
 	if err != nil {
@@ -20,13 +20,13 @@ func TestTourShowsTheWalk(t *testing.T) {
 	if start := "bin/berth server --dev-credentials --region eu-west-2 &"; !strings.Contains(string(tour), start) {
 		t.Errorf("docs/tour.md does not start the server as the test does: %s", start)
 	}
-	steps, _, found := strings.Cut(string(walk), "# And away with everything.")
+	steps, _, found := strings.Cut(string(walk), "# Remove everything.")
 	if !found {
-		t.Fatal("the walk does not end by taking everything away")
+		t.Fatal("testdata/walk.sh does not end by removing everything")
 	}
 	for step := range strings.SplitSeq(strings.TrimSpace(steps), "\n\n") {
 		if strings.HasPrefix(step, "# The article's system") {
-			continue // what the file is, not a step
+			continue // describes the file, and is not a step
 		}
 		if !strings.Contains(string(tour), step) {
 			t.Errorf("docs/tour.md does not have this step of testdata/walk.sh:\n%s", step)

@@ -27,17 +27,17 @@ func TestWalkThroughTheArticle(t *testing.T) {
 	shell := newShell(t, s)
 	steps := strings.Split(strings.TrimSpace(string(script)), "\n\n")[1:] // without the head comment
 	after := map[string]func(){
-		"# What there is now": func() {
+		"# Look at the result": func() {
 			if page := get(t, "http://"+edgeAddr); page.status != http.StatusOK ||
 				!strings.Contains(page.body, "Berth chat") {
 				t.Errorf("the load balancer answers %d: %s", page.status, page.body)
 			}
 		},
-		"# What the tasks say": func() {
-			harness.Until(t, 60*time.Second, "aws logs tail tells of four tasks", func() string {
-				told, _ := os.ReadFile(filepath.Join(shell.dir, "tail.txt"))
-				if n := strings.Count(string(told), "chat listens"); n != 4 {
-					return fmt.Sprintf("%d lines say that a chat server listens:\n%s", n, told)
+		"# Follow the logs": func() {
+			harness.Until(t, 60*time.Second, "aws logs tail prints the lines of four tasks", func() string {
+				printed, _ := os.ReadFile(filepath.Join(shell.dir, "tail.txt"))
+				if n := strings.Count(string(printed), "chat listens"); n != 4 {
+					return fmt.Sprintf("%d lines say that a chat server listens:\n%s", n, printed)
 				}
 				return ""
 			})
@@ -118,15 +118,15 @@ func (sh *shell) run(t *testing.T, commands string) string {
 	if _, err := fmt.Fprintf(sh.in, "%s\necho '%s'\n", commands, prompt); err != nil {
 		t.Fatal(err)
 	}
-	var told strings.Builder
+	var printed strings.Builder
 	for {
 		line, err := sh.out.ReadString('\n')
 		if strings.TrimSuffix(line, "\n") == prompt {
-			return told.String()
+			return printed.String()
 		}
-		told.WriteString(line)
+		printed.WriteString(line)
 		if err != nil {
-			t.Fatalf("%v\n%s\n---\n%s", err, commands, told.String())
+			t.Fatalf("%v\n%s\n---\n%s", err, commands, printed.String())
 		}
 	}
 }

@@ -112,4 +112,4 @@ curl -s "$url/api/"
 aws ecs wait services-stable --cluster shop --services api
 aws ecs describe-services --cluster shop --services api --query 'services[0].taskDefinition' --output text
 
-# And away with everything.
+# Remove everything.
