@@ -33,7 +33,7 @@ demo: ## set up, build, and run the article's whole stack until Ctrl-C
 	@$(MAKE) --no-print-directory build
 	@bin/berth demo
 
-demo-scaling: ## put load on the same stack: tasks and instances follow it, and tasks leave with it
+demo-scaling: ## put load on the same stack: tasks and instances come and leave with it, and no page fails
 	@scripts/setup demo
 	@$(MAKE) --no-print-directory build
 	@bin/berth demo --scaling --once

@@ -101,6 +101,7 @@ type reading struct {
 	cpu, pages         float64 // CPU in per cent of what is reserved, pages a second
 	desired, running   int
 	instances, planned int // registered container instances, and how many the group wants
+	members            int // instances of the group, also those that are being terminated
 }
 
 // look reads the stack with the API.
@@ -114,14 +115,15 @@ func (d *demo) look(ctx context.Context) (r reading, err error) {
 		return r, err
 	}
 	var groups struct {
-		Desired int `xml:"DescribeAutoScalingGroupsResult>AutoScalingGroups>member>DesiredCapacity"`
+		Desired int      `xml:"DescribeAutoScalingGroupsResult>AutoScalingGroups>member>DesiredCapacity"`
+		IDs     []string `xml:"DescribeAutoScalingGroupsResult>AutoScalingGroups>member>Instances>member>InstanceId"`
 	}
 	err = d.api.query(ctx, "autoscaling", autoScalingVersion, "DescribeAutoScalingGroups",
 		url.Values{"AutoScalingGroupNames.member.1": {Group}}, &groups)
 	if err != nil {
 		return r, err
 	}
-	r.planned = groups.Desired
+	r.planned, r.members = groups.Desired, len(groups.IDs)
 	r.cpu, err = d.cpu(ctx)
 	return r, err
 }
@@ -187,8 +189,7 @@ func (d *demo) decisions(ctx context.Context, seen map[string]bool) (texts []str
 	return texts, nil
 }
 
-// scale raises the load until the service and the group have grown, ends it, and waits until the service is small
-// again.
+// scale raises the load until the service and the group have grown, ends it, and waits until both are small again.
 func (d *demo) scale(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -254,13 +255,14 @@ func (w *watch) grow(ctx context.Context) error {
 	return nil
 }
 
-// shrink ends nearly all of the load. What is left shows that no page fails while tasks leave. It does not wait for the
-// instances to leave: managed draining is not built, so an instance takes its tasks with it.
+// shrink ends nearly all of the load, and waits until tasks and instances have left. What is left of the load shows that
+// no page fails meanwhile: instances are drained before the group terminates them.
 func (w *watch) shrink(ctx context.Context) error {
 	w.visitors.rate.Store(firstRate)
 	w.story.done("the load ends, but for %d pages a second", firstRate)
 	err := w.every(ctx, func(r reading) string {
-		if r.running == w.cfg.Tasks && r.desired == w.cfg.Tasks {
+		if r.running == w.cfg.Tasks && r.desired == w.cfg.Tasks && r.instances == w.size.instances &&
+			r.members == w.size.instances {
 			return ""
 		}
 		return "the load has ended"
@@ -268,7 +270,7 @@ func (w *watch) shrink(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.story.done("%d task is left; its instances would follow, but not drained", w.last.running)
+	w.story.done("tasks: %d, instances: %d; those that left were drained first", w.last.running, w.last.instances)
 	return nil
 }
 

@@ -3,7 +3,9 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -85,6 +87,40 @@ func runNodeOn(t *testing.T, in []byte, args ...string) []byte {
 		t.Fatalf("node %s: %v\n%s%s", strings.Join(args, " "), err, out, complaints.String())
 	}
 	return out
+}
+
+// nodeProcess is a Node.js program that runs until its standard input ends, and then prints JSON.
+type nodeProcess struct {
+	cmd              *exec.Cmd
+	in               io.Closer
+	told, complaints bytes.Buffer
+}
+
+func startNode(t *testing.T, args ...string) *nodeProcess {
+	t.Helper()
+	p := &nodeProcess{cmd: exec.CommandContext(t.Context(), "node", args...)}
+	p.cmd.Stdout, p.cmd.Stderr = &p.told, &p.complaints
+	in, err := p.cmd.StdinPipe()
+	if err == nil {
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.in = in
+	return p
+}
+
+// end ends the program and reads what it prints.
+func (p *nodeProcess) end(t *testing.T, out any) {
+	t.Helper()
+	err := errors.Join(p.in.Close(), p.cmd.Wait())
+	if err == nil {
+		err = json.Unmarshal(p.told.Bytes(), out)
+	}
+	if err != nil {
+		t.Fatalf("node %s: %v\n%s%s", strings.Join(p.cmd.Args, " "), err, p.told.String(), p.complaints.String())
+	}
 }
 
 // With the option to keep it, the demo leaves everything running, and the command that it prints goes on serving it.
