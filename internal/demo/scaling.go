@@ -255,8 +255,8 @@ func (w *watch) grow(ctx context.Context) error {
 	return nil
 }
 
-// shrink ends nearly all of the load, and waits until tasks and instances have left. What is left of the load shows that
-// no page fails meanwhile: instances are drained before the group terminates them.
+// shrink ends nearly all of the load, and waits until tasks and instances have left. What is left of the load shows
+// that no page fails meanwhile: instances are drained before the group terminates them.
 func (w *watch) shrink(ctx context.Context) error {
 	w.visitors.rate.Store(firstRate)
 	w.story.done("the load ends, but for %d pages a second", firstRate)

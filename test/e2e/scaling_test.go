@@ -65,7 +65,8 @@ func (s server) capacityProvider(t *testing.T, most int) {
 		"MaxSize": fmt.Sprint(most)})
 	groups := s.Ask(t, "autoscaling", "DescribeAutoScalingGroups", form{})
 	s.Call(t, "ecs", "CreateCapacityProvider", object{"name": "machines", "autoScalingGroupProvider": object{
-		"autoScalingGroupArn": groups.First("AutoScalingGroupARN"), "managedScaling": object{"status": "ENABLED", "instanceWarmupPeriod": 1}}}, nil)
+		"autoScalingGroupArn": groups.First("AutoScalingGroupARN"),
+		"managedScaling":      object{"status": "ENABLED", "instanceWarmupPeriod": 1}}}, nil)
 	s.Call(t, "ecs", "PutClusterCapacityProviders", object{"cluster": cluster,
 		"capacityProviders":               list{"machines"},
 		"defaultCapacityProviderStrategy": list{object{"capacityProvider": "machines", "weight": 1}}}, nil)
