@@ -8,7 +8,7 @@ import (
 // ActivityStatus is the state of a scaling activity.
 type ActivityStatus string
 
-// States that occur here. The API has more, for example for Spot.
+// The states of activities in Berth. The API has more, for example for Spot.
 const (
 	ActivityPreInService ActivityStatus = "PreInService"
 	ActivityInProgress   ActivityStatus = "InProgress"
@@ -18,8 +18,8 @@ const (
 	ActivityCancelled    ActivityStatus = "Cancelled"
 )
 
-// Activity is one thing that a group did, with its cause in AWS's sentences. Activities are kept
-// for six weeks, also after their group is deleted.
+// Activity is one change that a group made, with its cause in AWS's words. Activities are stored for six weeks, even if
+// their group is deleted.
 type Activity struct {
 	ID              string
 	Region, Account string
@@ -78,10 +78,10 @@ func (g *AutoScalingGroup) newActivity(id string, now time.Time, status Activity
 		Status: status, Start: now}
 }
 
-// Stamp returns a time as causes write it.
+// Stamp formats a time as causes have it.
 func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// Causes, in AWS's words. Sentences follow each other after two spaces.
+// Causes, in AWS's words. Two spaces separate sentences.
 
 // NoteCreated returns the cause when the creation of the group set its capacity.
 func NoteCreated(now time.Time, desired int) string {
@@ -143,7 +143,7 @@ func causeShrink(now time.Time, from, to int, instance string) string {
 		Stamp(now), from, to, Stamp(now), instance)
 }
 
-// CauseTaken returns the cause when an instance is taken out of service for one of the reasons below.
+// CauseTaken returns the cause when an instance is taken out of service for a reason such as WhyUser.
 func CauseTaken(now time.Time, why string) string {
 	return fmt.Sprintf("At %s an instance was taken out of service in response to %s.", Stamp(now), why)
 }
@@ -166,7 +166,7 @@ func FailedAction(why string) string {
 	return "Instance failed to complete user's Lifecycle Action: " + why
 }
 
-// Ends of the sentence "an instance was taken out of service in response to …".
+// Reasons for CauseTaken: ends of the sentence "an instance was taken out of service in response to …".
 const (
 	WhyGone     = "an EC2 health check indicating it has been terminated or stopped"
 	WhyImpaired = "an EC2 instance status checks failure"

@@ -2,15 +2,14 @@ package fleet
 
 import "net/netip"
 
-// Blocks is how many servers of one machine can have addresses of their own.
+// Blocks is the number of servers on one machine that can each have their own addresses.
 const Blocks = 32
 
 // Block is the part of a machine's loopback and gateway addresses that belongs to one server. A
 // server's state has one row of it. A server that is alone on its machine has block 0.
 type Block struct {
 	Number int
-	// NoGateway says why containers cannot reach load balancers at their own addresses; "" if they
-	// can.
+	// NoGateway is the reason why containers cannot reach load balancers at their gateway addresses; "" if they can.
 	NoGateway string
 }
 
@@ -24,7 +23,7 @@ const BlockKey = "block"
 // 127.N.0.1.
 func (b *Block) Loopback() netip.Addr { return netip.AddrFrom4([4]byte{127, byte(b.Number), 0, 1}) }
 
-// AddressSet is the addresses that instances have.
+// AddressSet is the set of the addresses that instances have.
 type AddressSet interface {
 	Contains(netip.Addr) bool
 	// CountIn returns how many instances have an address in a range that AddressRange returns.
@@ -37,11 +36,11 @@ func AddressRange(a netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(a, bits).Masked()
 }
 
-// NextAddress returns the lowest loopback address for an instance that is not in taken and for
-// which free returns true; ok is false when all of about sixteen thousand are in use. The addresses
-// are 127.N.1.2 to 127.N.63.254; 127.N.1.1 is left out because Debian gives it to the host's name.
-// Ended instances that the API still describes keep their addresses, because clients may still be
-// using them. Ranges without a free address cost one look each, however many instances there are.
+// NextAddress returns the lowest loopback address for an instance that is not in taken and for which free returns true;
+// ok is false if all of about sixteen thousand are in use. A nil free accepts every address. The addresses are
+// 127.N.1.2 to 127.N.63.254, without 127.N.1.1, which Debian gives to the host's name. Terminated instances that the
+// API still describes keep their addresses, because clients may still use them. Each full range costs one call of
+// CountIn.
 func (b *Block) NextAddress(taken AddressSet, free func(netip.Addr) bool) (addr netip.Addr, ok bool) {
 	for third := byte(1); third <= 63; third++ {
 		first := byte(1)
@@ -62,9 +61,8 @@ func (b *Block) NextAddress(taken AddressSet, free func(netip.Addr) bool) (addr 
 	return netip.Addr{}, false
 }
 
-// Gateway returns the range of addresses at which containers, and nobody else, reach what the
-// server offers: 198.18.N.0/24. RFC 2544 reserves the range for benchmarks inside a network, so no
-// network of a machine uses it.
+// Gateway returns the range of addresses at which containers reach the server: 198.18.N.0/24. Only containers can reach
+// them. RFC 2544 reserves this range for benchmarks inside a network, so no network of a machine uses it.
 func (b *Block) Gateway() netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(b.Number), 0}), 24)
 }
@@ -90,8 +88,8 @@ func (b *Block) networks(hash uint32) []netip.Prefix {
 	if b.Number == 0 {
 		out = append(out, awsRange)
 	} else {
-		// 10.64.0.0 to 10.127.0.0: two for each block. No other server uses them, so it does not
-		// matter whether it sees this server's networks.
+		// 10.64.0.0 to 10.127.0.0: two for each block. No other server uses them, so they are free even if the other
+		// servers do not know this server's networks.
 		first := 64 + 2*byte(b.Number)
 		out = append(out, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, first, 0, 0}), 16),
 			netip.PrefixFrom(netip.AddrFrom4([4]byte{10, first + 1, 0, 0}), 16))

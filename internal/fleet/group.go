@@ -9,9 +9,10 @@ import (
 	"github.com/berthhq/berth/internal/tag"
 )
 
-// AutoScalingGroup keeps a number of equal instances running across zones (ecs.md 5.1). Actions
-// write what the user asks for (Min, Max, Desired, …). control/fleet writes Status and Note only,
-// and deletes the group when a delete has emptied it.
+// AutoScalingGroup keeps a number of equal instances running across zones (ecs.md 5.1). Actions write what the user
+// asks for (Min, Max, Desired, …). control/fleet writes them when a policy or a scheduled action changes them, and
+// stores what later steps need (CooldownStart, LaunchFailures, …). It deletes a group that is being deleted when the
+// last instance is gone.
 type AutoScalingGroup struct {
 	Name, ID        string // ID is the UUID in the ARN
 	Region, Account string
@@ -38,14 +39,14 @@ type AutoScalingGroup struct {
 	Metrics         []string `json:",omitempty"`
 	Tags            tag.Set  `json:",omitempty"`
 	Status          string   `json:",omitempty"` // "" or DeleteInProgress
-	// the sentence about who last changed Desired, for the causes of the next activities
+	// sentences about the last changes of Desired; the causes of the next activities begin with them
 	Note             string    `json:",omitempty"`
 	CooldownStart    time.Time `json:",omitzero"`  // end of the last activity that changed capacity
-	LaunchFailures   int       `json:",omitempty"` // in a row
-	NextLaunch       time.Time `json:",omitzero"`  // no launch before this time, after failures
-	BlockedByProtect bool      `json:",omitempty"` // an activity has said that protection blocks a scale-in
+	LaunchFailures   int       `json:",omitempty"` // failed launches since the last successful one
+	NextLaunch       time.Time `json:",omitzero"`  // after failed launches: no launch before this time
+	BlockedByProtect bool      `json:",omitempty"` // an activity has reported that protection blocks a scale-in
 	ScaledInAt       time.Time `json:",omitzero"`  // when a policy last made the group smaller
-	BlockedByMax     int       `json:",omitempty"` // the maximum which an activity has said is reached; 0 is none
+	BlockedByMax     int       `json:",omitempty"` // an activity has reported that this maximum is reached; 0: none has
 }
 
 // DeleteInProgress is the status of a group that is being deleted.
@@ -104,8 +105,7 @@ func (g *AutoScalingGroup) Clone() *AutoScalingGroup {
 	return &c
 }
 
-// AddNote appends to the note that the causes of the next activities begin with. The oldest sentences
-// go when it becomes too long.
+// AddNote appends a sentence to Note. If Note becomes too long, it removes the oldest sentences.
 func (g *AutoScalingGroup) AddNote(sentence string) {
 	const most = 2000
 	if g.Note != "" {
@@ -124,7 +124,7 @@ func (g *AutoScalingGroup) IsSuspended(process string) bool {
 	return slices.ContainsFunc(g.Suspended, func(p SuspendedProcess) bool { return p.Name == process })
 }
 
-// Slots returns the places where a group may launch, one per zone: the zone and the subnet in it.
+// Slots returns the subnets in which the group may launch instances, one for each of its zones.
 func (g *AutoScalingGroup) Slots() []Subnet {
 	var slots []Subnet
 	for _, s := range Subnets(g.Region, g.Account) {
@@ -138,7 +138,7 @@ func (g *AutoScalingGroup) Slots() []Subnet {
 // Lifecycle is an instance's state within its group.
 type Lifecycle string
 
-// The states of a group's instance (ecs.md 5.3). The states of warm pools do not occur.
+// The states of a group's instance (ecs.md 5.3), without those of warm pools, which Berth does not have.
 const (
 	LifecyclePending            Lifecycle = "Pending"
 	LifecyclePendingWait        Lifecycle = "Pending:Wait"
@@ -150,12 +150,12 @@ const (
 	LifecycleTerminated         Lifecycle = "Terminated" // no longer counted or described
 )
 
-// Launching reports whether the instance is on its way into service.
+// Launching reports whether the instance is being launched: it is not in service yet.
 func (l Lifecycle) Launching() bool {
 	return l == LifecyclePending || l == LifecyclePendingWait || l == LifecyclePendingProceed
 }
 
-// Leaving reports whether the instance is on its way out of its group to its end.
+// Leaving reports whether the group is terminating the instance.
 func (l Lifecycle) Leaving() bool {
 	return l == LifecycleTerminating || l == LifecycleTerminatingWait || l == LifecycleTerminatingProceed
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Transition is the move of an instance at which a lifecycle hook makes it wait.
+// Transition is the change of an instance's state at which a lifecycle hook makes it wait.
 type Transition string
 
 // The transitions of instances.
@@ -41,8 +41,8 @@ const (
 // (ecs.md 4.10).
 const DrainingHook = "ecs-managed-draining-termination-hook"
 
-// Hook is a lifecycle hook: each instance of the group waits at the transition until somebody
-// completes its action, or until the action times out (ecs.md 5.9).
+// Hook is a lifecycle hook: each instance of the group waits at the transition until a call completes its lifecycle
+// action, or until the action times out (ecs.md 5.9).
 type Hook struct {
 	Region, Account, Group string
 	Name                   string
@@ -56,33 +56,33 @@ type Hook struct {
 // Key returns the key of the row.
 func (h *Hook) Key() string { return PartKey(h.Region, h.Account, h.Group, h.Name) }
 
-// PartPrefix returns the prefix of the keys of what belongs to a group, such as its hooks. Names of
-// groups have no colon.
+// PartPrefix returns the prefix of the keys of rows that belong to a group, such as its hooks. It ends with a colon,
+// which names of groups cannot have.
 func PartPrefix(region, account, group string) string { return Key(region, account, group) + ":" }
 
-// PartKey returns the key of something with a name that belongs to a group.
+// PartKey returns the key of a row with the given name that belongs to a group.
 func PartKey(region, account, group, name string) string {
 	return PartPrefix(region, account, group) + name
 }
 
-// GlobalTimeout is how many seconds an instance waits at most, however many heartbeats there are.
+// GlobalTimeout returns the most seconds that an instance waits, however many heartbeats there are.
 func (h *Hook) GlobalTimeout() int { return min(maxWait, maxHeartbeats*h.Heartbeat) }
 
-// LifecycleAction is what an instance waits for because of one hook. What it says about the hook
-// does not change with the hook.
+// LifecycleAction is the wait of one instance for one hook. It has a copy of the hook's settings, so a later change of
+// the hook does not affect it.
 type LifecycleAction struct {
 	Hook      string
 	Token     string // UUID
 	Heartbeat int    // seconds
 	Default   HookResult
 	Until     time.Time // when it times out
-	End       time.Time // no heartbeat makes it last longer
+	End       time.Time // no heartbeat extends it beyond this time
 	Result    HookResult
 }
 
-// HoldFor returns a copy of the member that waits for hooks at a transition, with a token for each
-// hook. It returns nil if there is no hook for the transition. The action for DrainingHook has the longest time at
-// once, because ECS would send heartbeats for as long as it drains.
+// HoldFor returns a copy of the member that waits at a transition for those of the hooks that are for this transition.
+// It calls token once for each. It returns nil if there is none. The action for DrainingHook times out only at its End,
+// because ECS would send heartbeats while it drains the instance.
 func (i *Instance) HoldFor(t Transition, hooks []*Hook, token func() string, now time.Time) *Instance {
 	var actions []LifecycleAction
 	for _, h := range hooks {
@@ -107,7 +107,7 @@ func (i *Instance) HoldFor(t Transition, hooks []*Hook, token func() string, now
 	return c
 }
 
-// ActionResult is the result of all actions that an instance waits for.
+// ActionResult is the combined result of all actions that an instance waits for.
 type ActionResult struct {
 	Result HookResult // "" while the instance has to wait
 	// Why is the end of the sentence "Instance failed to complete user's Lifecycle Action: …"; it is
@@ -117,8 +117,8 @@ type ActionResult struct {
 	Again time.Time
 }
 
-// ActionsAt returns what the instance has waited for. One abandoned action is enough; otherwise all
-// have to be completed. An action that has timed out has its default result.
+// ActionsAt returns the combined result of the member's actions. It is Abandon as soon as one action is abandoned, and
+// Continue when all are completed. An action that has timed out has its default result.
 func (m Membership) ActionsAt(now time.Time) ActionResult {
 	var again time.Time
 	for _, a := range m.Actions {
@@ -140,15 +140,14 @@ func (m Membership) ActionsAt(now time.Time) ActionResult {
 	return ActionResult{Again: again}
 }
 
-// Complete returns a copy of the member whose action for a hook has the result. ok is false if the
-// member has no such action that is open.
+// Complete returns a copy of the member in which the action for a hook has the result. ok is false if the member does
+// not wait for the hook.
 func (i *Instance) Complete(hook string, result HookResult) (c *Instance, ok bool) {
 	return i.withAction(hook, func(a *LifecycleAction) { a.Result = result })
 }
 
-// Heartbeat returns a copy of the member whose action for a hook times out later: not before its hook's
-// seconds from now, within the global timeout. ok is false if the member has no such action that
-// is open.
+// Heartbeat returns a copy of the member in which the timeout of the action for a hook begins again, but ends at the
+// action's End at the latest. It never shortens the wait. ok is false if the member does not wait for the hook.
 func (i *Instance) Heartbeat(hook string, now time.Time) (c *Instance, ok bool) {
 	return i.withAction(hook, func(a *LifecycleAction) {
 		if until := now.Add(time.Duration(a.Heartbeat) * time.Second); until.After(a.Until) {
@@ -160,7 +159,7 @@ func (i *Instance) Heartbeat(hook string, now time.Time) (c *Instance, ok bool) 
 	})
 }
 
-// WaitsFor reports whether the member has an action for a hook that is open.
+// WaitsFor reports whether the member waits for a hook: its action has no result yet.
 func (m Membership) WaitsFor(hook string) bool { return m.openAction(hook) >= 0 }
 
 func (m Membership) openAction(hook string) int {
@@ -177,13 +176,13 @@ func (i *Instance) withAction(hook string, change func(*LifecycleAction)) (c *In
 	return c, true
 }
 
-// HasToken reports whether the member waits for the action with a token.
+// HasToken reports whether the member has the action with a token.
 func (m Membership) HasToken(token string) bool {
 	return slices.ContainsFunc(m.Actions, func(a LifecycleAction) bool { return a.Token == token })
 }
 
-// WithoutHook returns a copy of the member for which a hook that is deleted has ended: a launch is
-// abandoned, a termination continues. ok is false if the member does not wait for the hook.
+// WithoutHook returns a copy of the member after the deletion of a hook: a launch that waits for it is abandoned, a
+// termination continues. ok is false if the member does not wait for the hook.
 func (i *Instance) WithoutHook(hook string) (c *Instance, ok bool) {
 	if i.Scaling.Lifecycle == LifecyclePendingWait {
 		return i.Complete(hook, Abandon)

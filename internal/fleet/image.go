@@ -2,8 +2,8 @@ package fleet
 
 import "strings"
 
-// Image is a machine image. On a local machine an image has no content: an instance is an agent
-// process whatever its image, which decides only its architecture and the id that is reported.
+// Image is a machine image. On a local machine an image has no content: an instance is an agent process. The image
+// determines only the architecture and the id that the API returns.
 type Image struct {
 	ID, Name, Description string
 	Architecture          string // x86_64 or arm64
@@ -23,9 +23,8 @@ func Images(region string) []Image {
 	return []Image{image("x86_64"), image("arm64")}
 }
 
-// FindImage returns the image with an id. The ids of AWS's images cannot be looked up here, so
-// every well-formed id is accepted and stands for this machine; ok is false for an id that is
-// malformed (InvalidAMIID.Malformed).
+// FindImage returns the image with an id. Berth has no list of AWS's images, so it accepts every well-formed id as an
+// image of this machine. ok is false for a malformed id (InvalidAMIID.Malformed).
 func FindImage(region, id string) (Image, bool) {
 	for _, i := range Images(region) {
 		if i.ID == id {

@@ -65,11 +65,11 @@ type Phase string
 const (
 	PhaseUnknown    Phase = ""           // nothing was reported yet
 	PhaseUp         Phase = "up"         // the agent process runs
-	PhaseRestarting Phase = "restarting" // it died and will be started again after a pause
-	PhaseFailed     Phase = "failed"     // it died for good: the instance is impaired, and its group replaces it
+	PhaseRestarting Phase = "restarting" // it has ended and will be started again after a pause
+	PhaseFailed     Phase = "failed"     // it stays ended: the instance is impaired, and its group replaces it
 )
 
-// MachineStatus is what the driver has reported. control/fleet alone writes it.
+// MachineStatus is the last report of the driver. Only control/fleet writes it.
 type MachineStatus struct {
 	Phase    Phase
 	Reason   string `json:",omitempty"` // one sentence, set unless the phase is up
@@ -80,7 +80,7 @@ type MachineStatus struct {
 	Cluster string `json:",omitempty"`
 }
 
-// StateReason is why an instance left the running state, in EC2's form.
+// StateReason is the reason why an instance left the running state, in EC2's form.
 type StateReason struct{ Code, Message string }
 
 // UserInitiated returns the reason that EC2 gives when a caller or a group ended the instance.
@@ -93,9 +93,9 @@ func LaunchFailure(why string) StateReason {
 	return StateReason{"Server.InternalError", "Server.InternalError: Internal error on launch: " + why}
 }
 
-// Instance is an EC2 instance. On a local machine it is an agent process with an address, a root
-// directory and a share of the machine. Actions write Desired, control/fleet writes State and what
-// follows it. Except for a restart, both only ever move an instance towards its end.
+// Instance is an EC2 instance. On a local machine it is an agent process with an address, a root directory and a share
+// of the machine. Actions write Desired; control/fleet writes State and the fields that depend on it. Both only move
+// forward, except when a stopped instance is started.
 type Instance struct {
 	ID              string
 	Region, Account string
@@ -110,7 +110,7 @@ type Instance struct {
 	Tags           tag.Set
 	LaunchedAt     time.Time
 	DisableAPIStop bool `json:",omitempty"`
-	// a caller asked for a reboot; control/fleet resets it when that is done
+	// a caller asked for a reboot; control/fleet sets it to false when the instance has rebooted
 	Reboot         bool          `json:",omitempty"`
 	DisableAPITerm bool          `json:",omitempty"`
 	Desired        InstanceState // Running, Stopped or Terminated
@@ -135,8 +135,8 @@ func InstanceARN(region, account, id string) string {
 // InstancePrefix returns the common prefix of the keys of all instances of a region.
 func InstancePrefix(region, account string) string { return InstanceARN(region, account, "") }
 
-// GroupKey returns the key of the group in which the instance counts; "" if it is in none. The
-// store indexes instances by it.
+// GroupKey returns the key of the group of which the instance is a member; "" if there is none. The store indexes
+// instances by it.
 func (i *Instance) GroupKey() string {
 	if i.Scaling.Group == "" || i.Scaling.Lifecycle == LifecycleTerminated {
 		return ""
@@ -151,8 +151,8 @@ func (i *Instance) Clone() *Instance {
 	return &c
 }
 
-// Described returns the state that the API shows: what a caller asked for shows at once, before the
-// controller has started on it.
+// Described returns the state that the API returns. It changes as soon as a caller has asked for another state, before
+// the controller acts.
 func (i *Instance) Described() InstanceState {
 	switch {
 	case i.Desired == Terminated && i.State != Terminated:
@@ -165,11 +165,11 @@ func (i *Instance) Described() InstanceState {
 	return i.State
 }
 
-// Live reports whether the instance has a machine, or may have one again: it is not on its way out.
+// Live reports whether the instance is neither terminated nor being terminated. It may be stopped.
 func (i *Instance) Live() bool { return i.State != ShuttingDown && i.State != Terminated }
 
-// Impaired reports whether EC2's status checks fail: the instance is running and its agent has
-// failed for good.
+// Impaired reports whether EC2's status checks fail: the instance is running, and its agent has failed and will not be
+// started again.
 func (i *Instance) Impaired() bool { return i.State == Running && i.Machine.Phase == PhaseFailed }
 
 // DNSName returns the private DNS name that EC2 gives to the instance's address.

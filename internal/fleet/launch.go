@@ -9,9 +9,9 @@ import (
 	"github.com/berthhq/berth/internal/tag"
 )
 
-// LaunchData is what a launch configuration, a version of a launch template or RunInstances says
-// about a new instance. Fields without an effect on a local machine (KeyName, BlockDevices,
-// Monitoring, …) are stored and returned.
+// LaunchData has the settings of a new instance from a launch configuration, a version of a launch template or
+// RunInstances. Fields without an effect on a local machine (KeyName, BlockDevices, Monitoring, …) are stored and
+// returned.
 type LaunchData struct {
 	ImageID          string        `json:",omitempty"`
 	InstanceType     string        `json:",omitempty"`
@@ -83,7 +83,7 @@ func (c *LaunchConfiguration) ARN() string {
 		"launchConfiguration:"+c.ID+":launchConfigurationName/"+c.Name).String()
 }
 
-// LaunchTemplate is a row with named versions. Versions never change; new ones are added.
+// LaunchTemplate is a template with numbered versions. Versions never change; new ones are added.
 type LaunchTemplate struct {
 	ID, Name        string
 	Region, Account string
@@ -92,7 +92,7 @@ type LaunchTemplate struct {
 	Default         int64             // number of the default version
 	Latest          int64             // the highest number so far
 	Tags            tag.Set           `json:",omitempty"`
-	Versions        []TemplateVersion // by rising number, without deleted ones
+	Versions        []TemplateVersion // in the order of their numbers, without deleted ones
 
 	// ClientToken and the hash of its call's parameters make CreateLaunchTemplate idempotent.
 	ClientToken   string `json:",omitempty"`
@@ -115,8 +115,8 @@ type TemplateVersion struct {
 // Key returns the template's key in the store.
 func (t *LaunchTemplate) Key() string { return Key(t.Region, t.Account, t.ID) }
 
-// Version returns the version that a caller names: by number, "$Latest", "$Default", or "", which
-// means the default.
+// Version returns the version with a number, or the one that "$Latest" or "$Default" means. "" means the default
+// version.
 func (t *LaunchTemplate) Version(s string) (TemplateVersion, bool) {
 	n := t.Default
 	switch s {
@@ -136,8 +136,8 @@ func (t *LaunchTemplate) Version(s string) (TemplateVersion, bool) {
 	return t.Versions[i], true
 }
 
-// LaunchSource is what a group launches from: a configuration by name, or a template with a
-// version. Version stays as the caller wrote it ("$Latest") and is resolved at each launch.
+// LaunchSource names the launch configuration or the launch template with a version from which a group launches.
+// Version is stored as the caller wrote it ("$Latest") and resolved at each launch.
 type LaunchSource struct {
 	Configuration string `json:",omitempty"`
 	TemplateID    string `json:",omitempty"`
@@ -145,8 +145,8 @@ type LaunchSource struct {
 	Version       string `json:",omitempty"`
 }
 
-// Merge returns d with the fields that o sets replaced, as RunInstances' own parameters override
-// its launch template.
+// Merge returns d with those fields replaced that o sets, as the parameters of RunInstances override its launch
+// template.
 func (d LaunchData) Merge(o LaunchData) LaunchData {
 	str := func(dst *string, v string) {
 		if v != "" {

@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// Network is the address range of a region's default VPC. On AWS it is 172.31.0.0/16 in each
-// region. Here all regions share one machine, whose networks cannot overlap, so only the first
-// region gets that range (decision 0104). A region keeps the range that it got.
+// Network is the address range of a region's default VPC. On AWS it is 172.31.0.0/16 in each region. In Berth all
+// regions share one machine, whose networks cannot overlap, so only the first region gets that range (decision 0104).
+// The range of a region never changes.
 type Network struct {
 	Region, Account string
 	CIDR            netip.Prefix // a /16
@@ -33,18 +33,18 @@ func PartAround(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, partBits
 // awsRange is the range of every default VPC on AWS.
 var awsRange = netip.MustParsePrefix("172.31.0.0/16")
 
-// otherRanges is the number of other ranges, from 10.128.0.0/16 on. Docker does not choose any of
-// these by itself.
+// otherRanges is the number of ranges from 10.128.0.0/16 on that networks may have. Docker does not choose any of these
+// by itself.
 const otherRanges = 128
 
-// ChooseNetwork finds a range for a region's network that overlaps neither the existing ones nor
-// anything in busy. Block and region name decide the order of tries, so the same region gets the
-// same range unless another one has it. ok is false when no range is left.
+// ChooseNetwork returns a network for a region whose range overlaps neither the existing networks nor a range in busy.
+// Block and region determine the order in which it tries ranges, so a region gets the same range again unless it is
+// taken. ok is false if no range is left.
 func ChooseNetwork(
-	b *Block, region, account string, there iter.Seq[*Network], busy []netip.Prefix,
+	b *Block, region, account string, existing iter.Seq[*Network], busy []netip.Prefix,
 ) (n Network, ok bool) {
 	taken := slices.Clone(busy)
-	for n := range there {
+	for n := range existing {
 		taken = append(taken, n.CIDR)
 	}
 	h := fnv.New32a()

@@ -32,8 +32,7 @@ func TemplateTags(id, version string) tag.Set {
 	return tag.Set{{Key: "aws:ec2launchtemplate:id", Value: id}, {Key: "aws:ec2launchtemplate:version", Value: version}}
 }
 
-// Join makes a new instance a member of the group. It is pending there, healthy until found
-// otherwise, and has the group's tags.
+// Join makes a new instance a member of the group, in the state Pending, healthy, and with the group's tags.
 func (g *AutoScalingGroup) Join(i *Instance, source LaunchSource, sourceAt time.Time) {
 	i.Tags = i.Tags.With(g.Tags.Propagated()...).With(tag.Tag{Key: groupTag, Value: g.Name})
 	if source.TemplateID != "" {
@@ -43,8 +42,8 @@ func (g *AutoScalingGroup) Join(i *Instance, source LaunchSource, sourceAt time.
 		Health: Healthy, Protected: g.NewProtected}
 }
 
-// Resolved is what a group launches now: the data, and the source with the version's number in
-// place of a word like "$Latest".
+// Resolved is what a group launches now. Its Source has the number of the version where the group has a word such as
+// "$Latest".
 type Resolved struct {
 	Data   LaunchData
 	Source LaunchSource
@@ -78,9 +77,9 @@ func (g *AutoScalingGroup) Begin(i *Instance, id, cause string, now time.Time) *
 	return a
 }
 
-// Retire takes a member out of service. In the group it is terminating from now on. Its termination
-// as an instance starts once load balancers and lifecycle hooks have finished with it, in this order
-// (ecs.md 5.9). Retire returns the changed copy and the activity.
+// Retire takes a member out of service: its lifecycle state becomes Terminating. The instance is terminated after load
+// balancers have drained it and lifecycle hooks are completed, in this order (ecs.md 5.9). Retire returns the changed
+// copy and the activity.
 func (g *AutoScalingGroup) Retire(i *Instance, id, cause string, now time.Time) (*Instance, *Activity) {
 	a := g.newActivity(id, now, ActivityInProgress)
 	a.Instance, a.Zone, a.SubnetID, a.Cause = i.ID, i.Zone, i.SubnetID, cause
@@ -90,14 +89,14 @@ func (g *AutoScalingGroup) Retire(i *Instance, id, cause string, now time.Time) 
 	return c, a
 }
 
-// AskTermination sets the desired state to terminated, and the reason to a request of a user.
+// AskTermination sets the desired state to terminated, with EC2's reason for a user's request.
 func (i *Instance) AskTermination(now time.Time) {
 	i.Desired, i.Reason = Terminated, UserInitiated()
 	i.TransitionReason = "User initiated (" + now.UTC().Format("2006-01-02 15:04:05") + " GMT)"
 }
 
-// Detach takes a member out of the group and leaves it running. It returns the changed copy and the
-// activity, which has ended already.
+// Detach removes a member from the group and leaves it running. It returns the changed copy and the activity, which has
+// ended already.
 func (g *AutoScalingGroup) Detach(i *Instance, id string, now time.Time, from, to int) (*Instance, *Activity) {
 	a := g.newActivity(id, now, ActivitySuccessful)
 	a.Instance, a.Zone, a.SubnetID, a.End = i.ID, i.Zone, i.SubnetID, now
@@ -136,8 +135,7 @@ func (g *AutoScalingGroup) FailedLaunch(id, cause, why string, slot Subnet, now 
 	return a
 }
 
-// Blocked returns the activity which says that protection keeps the group from shrinking (ecs.md
-// 5.8).
+// Blocked returns the activity that reports a scale-in that protection prevents (ecs.md 5.8).
 func (g *AutoScalingGroup) Blocked(id string, counted int, now time.Time) *Activity {
 	a := g.newActivity(id, now, ActivityFailed)
 	a.Description = "Could not scale to desired capacity because all remaining instances are protected from scale-in."
@@ -158,8 +156,8 @@ func (g *AutoScalingGroup) AtMaximum(id, alarm, policy string, now time.Time) *A
 	return a
 }
 
-// LaunchPause returns how long a group waits after its n-th failed launch in a row: five seconds,
-// doubling up to five minutes.
+// LaunchPause returns how long a group waits after its n-th consecutive failed launch: five seconds after the first,
+// and twice as long after each further one, up to five minutes.
 func LaunchPause(n int) time.Duration {
 	return min(5*time.Minute, 5*time.Second<<min(max(n-1, 0), 10))
 }

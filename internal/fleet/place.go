@@ -18,15 +18,14 @@ var regionNames = [...]string{
 // Regions returns the names of the regions that are enabled for every account, sorted.
 func Regions() []string { return slices.Clone(regionNames[:]) }
 
-// Key returns the store key of something whose name or id is unique in one region of one account.
+// Key returns the store key of an object whose name or id is unique in one region of one account.
 func Key(region, account, name string) string { return region + "/" + account + "/" + name }
 
 // KeyPrefix returns the common prefix of all keys of one region of one account.
 func KeyPrefix(region, account string) string { return region + "/" + account + "/" }
 
-// FixedID derives the id of something that exists without being created, such as the default VPC.
-// The same region and account always give the same id. kind is the id's prefix ("vpc"), parts
-// distinguish things of the same kind.
+// FixedID derives the id of an object that exists without being created, such as the default VPC. The result depends
+// only on the arguments. kind is the id's prefix ("vpc"); parts distinguish objects of the same kind.
 func FixedID(kind, region, account string, parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{kind, region, account}, parts...), "\x00")))
 	return kind + "-" + hex.EncodeToString(sum[:])[:17]
@@ -67,8 +66,8 @@ func shortRegion(region string) string {
 	return parts[0] + direction + parts[2]
 }
 
-// VPC is the virtual network of a region. Berth has the default one only; every region of every
-// account has it from the start. Its address range is in Network.
+// VPC is the virtual network of a region. Every region of every account has a default VPC from the start, and no other.
+// Its address range is in Network.
 type VPC struct {
 	ID              string
 	Region, Account string
@@ -91,7 +90,7 @@ func DefaultVPC(region, account string) VPC {
 	}
 }
 
-// Subnet is one zone's part of the default VPC. awsvpc tasks in the zone get addresses of it.
+// Subnet is one zone's part of the default VPC. Tasks in network mode awsvpc in the zone get addresses of it.
 type Subnet struct {
 	ID, VPC         string
 	Region, Account string

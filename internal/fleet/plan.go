@@ -6,26 +6,25 @@ import (
 	"time"
 )
 
-// GroupPlan is what a group does next: instances to launch and to end, with one activity for each.
+// GroupPlan is what a group does next: instances to launch and to terminate, with one activity for each.
 type GroupPlan struct {
 	Remove []Removal // unhealthy ones first, then those of a scale-in
 	Launch []Launch
-	// Blocked says that the group should shrink but every instance left is protected.
+	// Blocked is true if the group should shrink more, but all its other instances are protected.
 	Blocked bool
 	// Again is when to plan again without a change; zero is never.
 	Again time.Time
 }
 
-// Removal ends one instance.
+// Removal is an instance to terminate.
 type Removal struct {
 	Instance *Instance
 	Cause    string
-	// Why is the reason in the cause's sentence about health for an instance that is replaced; ""
-	// in a scale-in.
+	// Why is the reason of CauseTaken for an instance that is replaced; "" in a scale-in.
 	Why string
 }
 
-// Launch makes one instance.
+// Launch is an instance to launch.
 type Launch struct {
 	Slot        Subnet
 	Cause       string
@@ -81,7 +80,7 @@ func (p *planner) removeAll() {
 	}
 }
 
-// wake asks for another plan at t.
+// wake sets Again to t unless it is earlier.
 func (p *planner) wake(t time.Time) {
 	if p.plan.Again.IsZero() || t.Before(p.plan.Again) {
 		p.plan.Again = t
@@ -180,9 +179,8 @@ func (p *planner) shrink(counted int) {
 	p.plan.Blocked = len(victims) < surplus
 }
 
-// rebalance launches an instance in the emptiest zone when the fullest has at least two more, or is
-// no longer one of the group's. A later plan ends the surplus instance once the new one is in
-// service.
+// rebalance plans to launch instances in the zone with the fewest, if the zone with the most has at least two more or
+// is no longer a zone of the group. A later plan terminates the surplus instance when the new one is in service.
 func (p *planner) rebalance() {
 	slots := p.g.Slots()
 	if p.g.IsSuspended(ProcessRebalance) || p.g.IsSuspended(ProcessLaunch) ||

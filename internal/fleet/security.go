@@ -47,7 +47,7 @@ type SecurityRule struct {
 	Tags        tag.Set
 }
 
-// Same reports whether two rules allow the same thing; id, description and tags do not matter.
+// Same reports whether two rules allow the same traffic. It ignores ids, descriptions and tags.
 func (r SecurityRule) Same(o SecurityRule) bool {
 	return r.Egress == o.Egress && r.Protocol == o.Protocol && r.From == o.From && r.To == o.To &&
 		r.CIDR4 == o.CIDR4 && r.CIDR6 == o.CIDR6 && r.Group == o.Group && r.PrefixList == o.PrefixList
@@ -63,8 +63,8 @@ func (g *SecurityGroup) Clone() *SecurityGroup {
 	return &c
 }
 
-// DefaultSecurityGroup returns the group named "default" that a region's VPC has from the start.
-// The store has a row for it once a caller has changed it.
+// DefaultSecurityGroup returns the group named "default" that a region's VPC has from the start. The store has a row
+// for it only after a caller has changed it.
 func DefaultSecurityGroup(region, account string) *SecurityGroup {
 	vpc := DefaultVPC(region, account)
 	id := vpc.SecurityGroup
@@ -79,7 +79,7 @@ func DefaultSecurityGroup(region, account string) *SecurityGroup {
 	}
 }
 
-// ResourceTags holds the tags of something without a row of its own, such as a default subnet.
+// ResourceTags has the tags of an object that has no row, such as a default subnet.
 type ResourceTags struct {
 	Resource        string // its id
 	Region, Account string

@@ -23,10 +23,10 @@ func PolicyNames() []string {
 		PolicyOldestInstance, PolicyOldestConfiguration, PolicyOldestTemplate}
 }
 
-// Victims picks up to n of the candidates for a scale-in, in the order in which they end. The zone
-// with the most instances loses one first, whatever the policies say. In it, each policy in turn
-// narrows the choice, and the lowest id breaks a tie, so the result depends on the values alone.
-// Protected instances are never picked, so the result may be shorter than n.
+// Victims chooses up to n of the candidates to terminate in a scale-in, in order. Each time it takes the zone with the
+// most instances, whatever the policies are. In the zone, each policy in turn narrows the choice, and the lowest id
+// breaks a tie, so the result does not depend on the order of the candidates. It never chooses protected instances, so
+// the result may be shorter than n.
 func Victims(g *AutoScalingGroup, candidates []*Instance, n int, now time.Time) []*Instance {
 	left := slices.Clone(candidates)
 	var victims []*Instance
@@ -63,9 +63,8 @@ func nextVictim(g *AutoScalingGroup, left []*Instance, now time.Time) *Instance 
 	return slices.MinFunc(in, func(a, b *Instance) int { return cmp.Compare(a.ID, b.ID) })
 }
 
-// fullest returns the zone to take an instance from: one where the group no longer launches, if
-// any, else the one with the most instances. It has at least one unprotected instance. "" when
-// there is none.
+// fullest returns the zone from which to take an instance: a zone in which the group no longer launches, or else the
+// one with the most instances. It considers only zones with an unprotected instance, and returns "" if there is none.
 func fullest(g *AutoScalingGroup, members []*Instance, zones map[string]int) string {
 	best, bestCount := "", 0
 	slots := g.Slots()
@@ -98,11 +97,11 @@ func narrow(in []*Instance, policy string, now time.Time) []*Instance {
 	case PolicyDefault:
 		return lowest(oldestSource(in), func(m *Instance) int64 { return untilInstanceHour(m, now) })
 	}
-	return in // AllocationStrategy makes no difference: a group here has one instance type
+	return in // AllocationStrategy has no effect, since a group has only one instance type
 }
 
-// oldestSource keeps the instances with the oldest launch configuration. Instances from templates
-// come after all of those.
+// oldestSource returns the instances with the oldest launch configuration. Every launch configuration counts as older
+// than any template.
 func oldestSource(in []*Instance) []*Instance {
 	fromTemplate := func(m *Instance) int64 {
 		if m.Scaling.Source.Configuration == "" {

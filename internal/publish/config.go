@@ -9,7 +9,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// rowKey names a row that configurations are made of.
+// rowKey identifies a row that is part of the configuration of edges.
 type rowKey struct {
 	kind kind
 	key  string
@@ -26,7 +26,7 @@ const (
 	theBlock
 )
 
-// concerns names the row that was changed, if configurations are made of it.
+// concerns returns the row that was changed, if it is part of the configuration of edges.
 func concerns(c state.Change, _ *state.Snapshot) []rowKey {
 	switch c := c.(type) {
 	case state.Changed[elb.LoadBalancer]:
@@ -45,7 +45,7 @@ func concerns(c state.Change, _ *state.Snapshot) []rowKey {
 	return nil
 }
 
-// whole describes all load balancers of a snapshot to an edge.
+// whole returns the configuration of an edge with all load balancers of a snapshot.
 func whole(s *state.Snapshot, edge string) route.Config {
 	c := route.Config{
 		Revision:     s.Rev,
@@ -66,7 +66,7 @@ func whole(s *state.Snapshot, edge string) route.Config {
 	return c
 }
 
-// changed describes the rows with the keys as they are in a snapshot.
+// changed returns a configuration with the given rows as they are in a snapshot. Rows that do not exist are in Gone.
 func changed(s *state.Snapshot, keys []rowKey) route.Config {
 	var c route.Config
 	for _, k := range keys {
@@ -85,17 +85,17 @@ func changed(s *state.Snapshot, keys []rowKey) route.Config {
 			row(&s.TargetGroups, k.key, &c.TargetGroups, &c.Gone.TargetGroups)
 		case aTarget:
 			row(&s.Targets, k.key, &c.Targets, &c.Gone.Targets)
-		case theBlock: // where load balancers are reached
+		case theBlock: // it determines the addresses of load balancers
 			addLoadBalancers(&c, s)
 		}
 	}
 	return c
 }
 
-// row adds the row with the key to what is there, or the key to what is gone.
-func row[T any](t *state.Table[T], key string, there *[]T, gone *[]string) {
+// row appends the row with the key to rows if it exists, and otherwise the key to gone.
+func row[T any](t *state.Table[T], key string, rows *[]T, gone *[]string) {
 	if v, ok := t.Get(key); ok {
-		*there = append(*there, *v)
+		*rows = append(*rows, *v)
 	} else {
 		*gone = append(*gone, key)
 	}
@@ -108,7 +108,7 @@ func addLoadBalancers(c *route.Config, s *state.Snapshot) {
 	}
 }
 
-// addLoadBalancer adds a load balancer and where containers reach it.
+// addLoadBalancer adds a load balancer and the address at which containers reach it.
 func addLoadBalancer(c *route.Config, lb *elb.LoadBalancer, block *fleet.Block) {
 	c.LoadBalancers = append(c.LoadBalancers, *lb)
 	if at := block.GatewayAddress(lb.Slot); at.IsValid() {

@@ -7,32 +7,32 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// sums is what edges have counted of one subject.
+// sums has the counts of all edges for one subject.
 type sums struct {
 	began time.Time
 	total route.Counts
-	last  map[string]said // by edge
+	last  map[string]lastCounts // by edge
 }
 
-// said is what an edge last said of a subject.
-type said struct {
+// lastCounts has the latest counts that an edge reported for a subject, and the epoch of that report.
+type lastCounts struct {
 	epoch int64
 	route.SubjectCounts
 }
 
-// count takes in what an edge has counted. mu is held.
+// count adds the counts of an edge's report. mu must be held.
 func (p *Publisher) count(edge string, r *route.Report) {
 	if len(r.Counts) == 0 {
 		return
 	}
 	snap := p.store.View()
 	for _, c := range r.Counts {
-		if !exists(snap, c.Subject) { // it was deleted while the report was on its way
+		if !exists(snap, c.Subject) { // it was deleted after the edge sent the report
 			continue
 		}
 		s := p.sums[c.Subject]
 		if s == nil {
-			s = &sums{began: c.Began, last: map[string]said{}}
+			s = &sums{began: c.Began, last: map[string]lastCounts{}}
 			p.sums[c.Subject] = s
 		}
 		if grown, ok := s.add(edge, r.Epoch, c); ok {
@@ -41,8 +41,8 @@ func (p *Publisher) count(edge string, r *route.Report) {
 	}
 }
 
-// add adds what has grown since the edge's last report, and returns it; ok is false when the report is older than
-// what is known. An edge that was started anew, or has begun to count anew, counts from 0.
+// add adds the increase since the edge's last report, and returns it. ok is false if the report is older than the last
+// one; then nothing is added. An edge that has restarted, or has restarted its counters, counts from 0 again.
 func (s *sums) add(edge string, epoch int64, c route.SubjectCounts) (grown route.Counts, ok bool) {
 	grown = c.Counts
 	if last, ok := s.last[edge]; ok {
@@ -56,12 +56,12 @@ func (s *sums) add(edge string, epoch int64, c route.SubjectCounts) (grown route
 		}
 	}
 	s.total.Add(&grown)
-	s.last[edge] = said{epoch, c}
+	s.last[edge] = lastCounts{epoch, c}
 	return grown, true
 }
 
-// Counts returns what all edges have counted of everything there is, in sum and since the server's
-// start. What is open now is that of the edges that are attached.
+// Counts returns the counts of each subject that exists, as sums over all edges since the server started. The numbers
+// of open connections are sums over the edges that are attached now.
 func (p *Publisher) Counts() []route.SubjectCounts {
 	snap := p.store.View()
 	p.mu.Lock()
@@ -85,13 +85,13 @@ func (p *Publisher) Counts() []route.SubjectCounts {
 	return out
 }
 
-// exists reports whether what was counted is there still.
+// exists reports whether all rows that a subject names exist.
 func exists(s *state.Snapshot, of route.Subject) bool {
 	return has(&s.LoadBalancers, of.LoadBalancerARN) && has(&s.Listeners, of.ListenerARN) &&
 		has(&s.TargetGroups, of.TargetGroupARN) && has(&s.Targets, of.Target)
 }
 
-// has reports whether a table has the key; no key asks for nothing.
+// has reports whether a table has the key. For "" it returns true.
 func has[T any](t interface{ Get(string) (*T, bool) }, key string) bool {
 	if key == "" {
 		return true
@@ -100,7 +100,7 @@ func has[T any](t interface{ Get(string) (*T, bool) }, key string) bool {
 	return ok
 }
 
-// forgetCounts drops what was counted of what is not there any more.
+// forgetCounts deletes the counts of subjects that no longer exist. gone has the rows that were deleted.
 func (p *Publisher) forgetCounts(gone route.Gone) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,16 +13,16 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Feed receives what edges count, as metrics of CloudWatch; a *feed.Feed is one. Its methods must be quick and may be
-// called concurrently.
+// Feed receives the counts of edges as CloudWatch metrics. *feed.Feed implements it. The methods must return quickly
+// and may be called concurrently.
 type Feed interface {
-	// Sample takes what an edge measured now of something that lasts.
+	// Sample adds a measurement of a present level, such as the number of open connections.
 	Sample(age time.Duration, name gather.Name, s gather.Sample)
-	// Merge takes values that happened now.
+	// Merge adds values of events that have just happened, such as requests.
 	Merge(name gather.Name, s meter.Summary)
 }
 
-// Measure makes the publisher pass on what edges count. It must be called before Run and Attach.
+// Measure makes the publisher report the counts of edges to f. It must be called before Run and Attach.
 func (p *Publisher) Measure(f Feed) { p.feed = f }
 
 // Units of metrics.
@@ -32,7 +32,7 @@ const (
 	seconds = "Seconds"
 )
 
-// counted is a metric that is the sum of counters (alb.md 9.4). Those with groups are also told by target group.
+// counted is a metric that is the sum of counters (alb.md 9.4). If groups is true, each target group has it too.
 type counted struct {
 	metric   string
 	groups   bool
@@ -71,13 +71,13 @@ var countedMetrics = []counted{
 	{"DroppedInvalidHeaderRequestCount", false, count, []route.Counter{route.DroppedHeaders}},
 }
 
-// subject makes the names of metrics of a load balancer, a target group, or both.
+// subject has what the names of metrics of a load balancer, a target group, or both have in common.
 type subject struct {
 	scope      string
 	dimensions [2]meter.Dimension
 }
 
-// subjectOf returns the subject with these ARNs; "" leaves one out.
+// subjectOf returns the subject for a load balancer, a target group, or both. Either ARN may be "".
 func subjectOf(loadBalancer, group string) (s subject) {
 	if loadBalancer != "" {
 		s.dimensions[0] = meter.Dimension{Name: "LoadBalancer", Value: elb.MetricName(loadBalancer)}
@@ -101,16 +101,16 @@ func events(n uint64) meter.Summary { return meter.StatisticSet(float64(n), floa
 // single is the summary of one value.
 func single(v float64) meter.Summary { return meter.StatisticSet(1, v, v, v) }
 
-// passOn passes on what has grown of a subject. mu is held.
+// passOn reports an increase of a subject's counts to the feed. mu must be held.
 func (p *Publisher) passOn(of route.Subject, grown *route.Counts) {
 	if p.feed == nil || of.LoadBalancerARN == "" || of.ListenerARN != "" || of.Target != "" {
-		return // no metric is about targets or listeners
+		return // targets and listeners have no metrics
 	}
 	PassOn(p.feed, of, grown, func() int { return p.hostsOf(of.TargetGroupARN).serving() })
 }
 
-// PassOn passes on what a load balancer, or one of its target groups, has counted since the last call. serving is how
-// many targets share the requests of the group.
+// PassOn reports to feed how much the counts of a load balancer, or of one of its target groups, have grown since the
+// last call. serving returns how many targets share the requests of the group.
 func PassOn(feed Feed, of route.Subject, grown *route.Counts, serving func() int) {
 	subject := subjectOf(of.LoadBalancerARN, of.TargetGroupARN)
 	for _, m := range countedMetrics {
@@ -141,13 +141,13 @@ func PassOn(feed Feed, of route.Subject, grown *route.Counts, serving func() int
 	}
 }
 
-// responseTimes is the summary of the response times of targets. Number and sum are exact. Of the times themselves
-// an edge tells only between which bounds they are: the lowest counts as its lower bound, the others as their upper
-// ones, so percentiles are too high rather than too low.
+// responseTimes returns the summary of the response times of targets. Their number and sum are exact. An edge reports
+// only how many times are in each interval. The lowest time is taken as the lower bound of its interval, and all others
+// as the upper bounds of theirs, so percentiles may be too high but not too low.
 func responseTimes(c *route.Counts) meter.Summary {
 	n, sum := c[route.Responses], time.Duration(c[route.ResponseNanoseconds]).Seconds()
 	var values, counts []float64
-	var lower, least float64 // least is what the sum is at least
+	var lower, least float64 // least is a lower bound of the sum
 	for i := range len(route.ResponseBounds) + 1 {
 		in := float64(c[route.ResponsesWithin+route.Counter(i)])
 		if in > 0 && len(values) == 0 {
@@ -160,7 +160,7 @@ func responseTimes(c *route.Counts) meter.Summary {
 				values, counts = append(values, upper), append(counts, in)
 			}
 			least, lower = least+in*lower, upper
-		} else if in > 0 { // above the last bound: what the others leave of the sum
+		} else if in > 0 { // above the last bound: computed from the rest of the sum
 			values, counts = append(values, max(sum-least-(in-1)*lower, lower)), append(counts, in)
 		}
 	}
@@ -172,10 +172,10 @@ func responseTimes(c *route.Counts) meter.Summary {
 	return s
 }
 
-// hosts is how many targets of a group are healthy, unhealthy, and registered at all.
+// hosts has the numbers of healthy, unhealthy and all registered targets of a group.
 type hosts struct{ healthy, unhealthy, registered int }
 
-// serving is how many targets share the group's requests: all, if none is healthy.
+// serving returns how many targets share the group's requests: the healthy ones, or all if none is healthy.
 func (h hosts) serving() int {
 	if h.healthy > 0 {
 		return h.healthy
@@ -183,12 +183,13 @@ func (h hosts) serving() int {
 	return h.registered
 }
 
-// hostsOf returns the hosts of a group. It counts them when they have changed. mu is held.
+// hostsOf returns the hosts of a group. It counts them only after a change. mu must be held.
 func (p *Publisher) hostsOf(group string) hosts {
-	if h, known := p.hosts[group]; known {
+	if h, counted := p.hosts[group]; counted {
 		return h
 	}
-	s := p.store.View() // not an older one: followHosts may have told of its changes already
+	// The caller's snapshot may be older than a change for which followHosts has already deleted the numbers.
+	s := p.store.View()
 	h := countHosts(&s.Tables, group)
 	p.hosts[group] = h
 	return h
@@ -214,7 +215,7 @@ func countHosts(s *state.Tables, group string) (h hosts) {
 // Serving returns how many targets of a group share its requests: the healthy ones, or all if none is healthy.
 func Serving(t *state.Tables, group string) int { return countHosts(t, group).serving() }
 
-// changedHosts names the groups whose hosts a change may concern.
+// changedHosts returns the target groups whose hosts a change may affect.
 func changedHosts(c state.Change, _ *state.Snapshot) []string {
 	switch c := c.(type) {
 	case state.Changed[elb.Target]:
@@ -227,7 +228,7 @@ func changedHosts(c state.Change, _ *state.Snapshot) []string {
 	return nil
 }
 
-// followHosts forgets the hosts of groups in which something has changed, until ctx ends.
+// followHosts deletes the numbers of a group's hosts when they may have changed, until ctx ends.
 func (p *Publisher) followHosts(ctx context.Context) {
 	sub := state.Subscribe(p.store, changedHosts)
 	defer sub.Close()
@@ -247,10 +248,10 @@ func (p *Publisher) followHosts(ctx context.Context) {
 	}
 }
 
-// gaugeEvery is how often what lasts is measured: several times in a minute.
+// gaugeEvery is the time between two measurements of gauge. Each minute must have several.
 const gaugeEvery = 20 * time.Second
 
-// gauge measures what lasts until ctx ends: healthy hosts and open connections.
+// gauge reports the numbers of healthy hosts and open connections again and again, until ctx ends.
 func (p *Publisher) gauge(ctx context.Context) {
 	tick := time.NewTicker(gaugeEvery)
 	defer tick.Stop()
@@ -283,7 +284,7 @@ func (p *Publisher) gaugeHosts() {
 			of := subjectOf(lb, g.ARN)
 			p.feed.Sample(0, of.metric("HealthyHostCount", count), sample("", float64(h.healthy)))
 			p.feed.Sample(0, of.metric("UnHealthyHostCount", count), sample("", float64(h.unhealthy)))
-			// This one is told always (alb.md 9.4).
+			// RequestCount is reported even if it is 0 (alb.md 9.4).
 			p.feed.Merge(subjectOf(lb, "").metric("RequestCount", count), meter.Summary{})
 		}
 	}

@@ -1,16 +1,16 @@
-// Package publish brings the load balancers of the state to the edges, and what the edges see back into the state.
+// Package publish sends the configuration of load balancers from the state to edges, and writes the edges' reports to
+// the state.
 //
-// It owns the rows of elb.TargetHealth and elb.BoundListener: it alone writes them, coalesced, from
-// the edges' reports; what several edges see becomes one verdict by elb.HealthBy. Every edge has an
-// id and is attached for as long as it serves. It is given the whole configuration first and then
-// what has changed, always of the newest snapshot; changes that come while it takes one up are
-// taken up together. Sync tells when every attached edge has taken up a revision, so that an API
-// action can answer once what it did is in force. An edge that is detached holds nothing up, and
-// its view counts no more.
+// Only this package writes rows of elb.TargetHealth and elb.BoundListener. It writes several reports in one
+// transaction. elb.HealthBy combines the reports of several edges on a target into one verdict. Each edge has an id and
+// is attached while it serves. It first gets the whole configuration and then changes, always from the newest snapshot;
+// changes that happen while the edge applies one are sent together. Sync waits until every attached edge has applied a
+// revision, so that an API action answers after its change has taken effect. Sync does not wait for a detached edge,
+// and while other edges are attached, the reports of a detached edge do not count.
 //
-// A Publisher is safe for concurrent use. What it started ends with Run. It keeps nothing that a
-// restart would lose: edges that attach again are given the whole state, with the last verdicts on
-// targets, and report anew. It refuses to know how traffic is routed, and where an edge runs.
+// A Publisher is safe for concurrent use. Its goroutines end before Run returns. It stores nothing that a restart would
+// lose: edges that attach again get the whole configuration, with the last verdicts on targets, and report everything
+// again. The package does not depend on how traffic is routed or where an edge runs.
 package publish
 
 import (
@@ -27,33 +27,33 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Edge takes configurations. Apply returns nil once the edge serves by c and sends nothing new to a
-// target that c drains, and route.ErrGap when it needs the whole configuration.
+// Edge receives configurations. Apply returns nil when the edge serves with c and sends no new request to a target that
+// c drains. It returns route.ErrGap if it needs the whole configuration.
 type Edge interface {
 	Apply(ctx context.Context, c route.Config) error
 }
 
-// Publisher stands between a store and edges. Make one with New.
+// Publisher connects a store with edges. Use New to create one.
 type Publisher struct {
-	store *state.Store
-	log   *slog.Logger
-	ended chan struct{} // closed when Run has returned
-	heard chan struct{} // holds a token when rows may have to be written
-	feed  Feed          // nil when nothing is measured
+	store    *state.Store
+	log      *slog.Logger
+	ended    chan struct{} // closed when Run has returned
+	reported chan struct{} // has a token when rows may have to be written
+	feed     Feed          // nil if Measure was not called
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	edges   map[string]*Attachment
 	waiting map[*wait]struct{}
-	unsaid  unwritten
+	pending unwritten
 	sums    map[route.Subject]*sums
-	hosts   map[string]hosts // by the ARN of a target group; those that have not changed since they were counted
+	hosts   map[string]hosts // by the ARN of a target group; without groups that have changed since they were counted
 }
 
-// wait is somebody who waits for edges to take up a revision.
+// wait is a call of Sync that waits for edges to apply a revision.
 type wait struct {
 	rev  uint64
-	on   map[*Attachment]struct{}
-	done chan struct{}
+	on   map[*Attachment]struct{} // the edges that have not applied it
+	done chan struct{}            // closed when all have
 }
 
 // Attachment is an edge that is being served.
@@ -64,27 +64,27 @@ type Attachment struct {
 	cancel context.CancelCauseFunc
 	ctx    context.Context // ends when the edge is detached
 
-	served uint64               // the revision it has taken up; guarded by p.mu
-	bound  map[string]elb.Bound // what it said of listeners; guarded by p.mu
+	served uint64               // the last revision that it has applied; guarded by p.mu
+	bound  map[string]elb.Bound // its last report on each listener; guarded by p.mu
 }
 
 var (
-	// ErrEnded is returned by Sync when nothing is published any more.
+	// ErrEnded is returned by Sync after the publisher's Run has returned.
 	ErrEnded = errors.New("publish: ended")
-	// ErrReplaced is why an edge is detached when another one attaches with its id.
+	// ErrReplaced is returned by Attachment.Run if another edge has attached with the same id.
 	ErrReplaced = errors.New("publish: another edge has attached with the same id")
-	// ErrDetached is why Run returns when Detach was called.
+	// ErrDetached is returned by Attachment.Run after Detach.
 	ErrDetached = errors.New("publish: the edge was detached")
 )
 
-// New makes a publisher of the store.
+// New returns a publisher for the store.
 func New(store *state.Store, logger *slog.Logger) *Publisher {
-	return &Publisher{store: store, log: logger, ended: make(chan struct{}), heard: make(chan struct{}, 1),
-		edges: map[string]*Attachment{}, waiting: map[*wait]struct{}{}, unsaid: newUnwritten(),
+	return &Publisher{store: store, log: logger, ended: make(chan struct{}), reported: make(chan struct{}, 1),
+		edges: map[string]*Attachment{}, waiting: map[*wait]struct{}{}, pending: newUnwritten(),
 		sums: map[route.Subject]*sums{}, hosts: map[string]hosts{}}
 }
 
-// Run writes what edges report into the store until ctx ends.
+// Run writes the reports of edges to the store until ctx ends.
 func (p *Publisher) Run(ctx context.Context) error {
 	var measuring sync.WaitGroup
 	defer measuring.Wait()
@@ -97,8 +97,8 @@ func (p *Publisher) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Attach begins to count an edge among those that Sync waits for. Its Run publishes to it. An
-// attachment with the same id ends: it was that edge's, and who waits for it waits for the new one.
+// Attach attaches the edge with an id; from now on Sync waits for it. Call Run on the result to publish to the edge. If
+// the edge was attached already, that attachment ends, and calls of Sync that waited for it wait for the new one.
 func (p *Publisher) Attach(id string) *Attachment {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	a := &Attachment{p: p, id: id, sub: state.Subscribe(p.store, concerns), ctx: ctx, cancel: cancel,
@@ -116,11 +116,11 @@ func (p *Publisher) Attach(id string) *Attachment {
 	if old != nil {
 		old.leave(ErrReplaced)
 	}
-	p.settle()
+	p.dropDetached()
 	return a
 }
 
-// Detach ends Run, and the edge counts no more.
+// Detach ends Run. Sync no longer waits for the edge, and while others are attached, its reports do not count.
 func (a *Attachment) Detach() { a.leave(ErrDetached) }
 
 func (a *Attachment) leave(why error) {
@@ -135,19 +135,19 @@ func (a *Attachment) leave(why error) {
 		delete(p.edges, a.id)
 	}
 	for w := range p.waiting {
-		p.passed(w, a)
+		p.stopWaiting(w, a)
 	}
 	p.mu.Unlock()
-	p.settle()
+	p.dropDetached()
 }
 
-// Run publishes to the edge until ctx ends, the edge fails, or it is detached. It detaches the edge when it returns.
+// Run publishes to the edge until ctx ends, the edge fails, or it is detached. The edge is detached when Run returns.
 func (a *Attachment) Run(ctx context.Context, edge Edge) error {
 	defer a.Detach()
 	return a.publish(ctx, edge)
 }
 
-// publish is Run without the end: the edge stays attached.
+// publish does the same as Run, but leaves the edge attached when it returns.
 func (a *Attachment) publish(ctx context.Context, edge Edge) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -161,7 +161,7 @@ func (a *Attachment) publish(ctx context.Context, edge Edge) error {
 			continue
 		}
 		if err == nil {
-			a.arrived(c.Revision)
+			a.applied(c.Revision)
 			c, err = a.next(ctx, c.Revision)
 		}
 		if err != nil && ctx.Err() != nil {
@@ -173,7 +173,7 @@ func (a *Attachment) publish(ctx context.Context, edge Edge) error {
 	}
 }
 
-// next waits for a change that concerns the edge.
+// next waits for a change of the configuration since a revision, and returns it.
 func (a *Attachment) next(ctx context.Context, since uint64) (route.Config, error) {
 	for {
 		keys, rev, err := a.sub.NextRev(ctx)
@@ -188,7 +188,7 @@ func (a *Attachment) next(ctx context.Context, since uint64) (route.Config, erro
 			a.p.forgetCounts(c.Gone)
 			return c, nil
 		}
-		a.arrived(rev)
+		a.applied(rev)
 	}
 }
 
@@ -200,21 +200,21 @@ func (a *Attachment) forgetListeners(arns []string) {
 	}
 }
 
-// arrived tells those who waited for the edge to take up rev or an earlier revision.
-func (a *Attachment) arrived(rev uint64) {
+// applied records that the edge has applied rev, and ends the waits for rev and earlier revisions.
+func (a *Attachment) applied(rev uint64) {
 	p := a.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a.served = rev
 	for w := range p.waiting {
 		if w.rev <= rev {
-			p.passed(w, a)
+			p.stopWaiting(w, a)
 		}
 	}
 }
 
-// passed notes that somebody does not wait for the edge any more. mu is held.
-func (p *Publisher) passed(w *wait, a *Attachment) {
+// stopWaiting removes the edge from those that w waits for. mu must be held.
+func (p *Publisher) stopWaiting(w *wait, a *Attachment) {
 	delete(w.on, a)
 	if len(w.on) == 0 {
 		delete(p.waiting, w)
@@ -222,8 +222,8 @@ func (p *Publisher) passed(w *wait, a *Attachment) {
 	}
 }
 
-// Sync returns once every edge that is attached now serves by a revision that is rev or later, or
-// is detached. An edge that attaches later begins with a later one.
+// Sync waits until every edge that is attached now has applied revision rev or a later one, or is detached. An edge
+// that attaches during the call begins with rev or a later revision.
 func (p *Publisher) Sync(ctx context.Context, rev uint64) error {
 	select {
 	case <-p.ended:
@@ -262,10 +262,10 @@ func (p *Publisher) await(rev uint64) *wait {
 	return w
 }
 
-// attached returns the ids of the edges that are served. mu is held.
+// attached returns the ids of the attached edges. mu must be held.
 func (p *Publisher) attached() []string { return slices.Sorted(maps.Keys(p.edges)) }
 
-// signal leaves a token in a channel of capacity one.
+// signal puts a token into a channel of capacity one, unless it has one.
 func signal(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -273,5 +273,5 @@ func signal(c chan<- struct{}) {
 	}
 }
 
-// retryAfter is how long to wait before a report that could not be written is tried again.
+// retryAfter is the delay before reports that could not be written are written again.
 const retryAfter = time.Second

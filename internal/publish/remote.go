@@ -9,10 +9,10 @@ import (
 	"github.com/berthhq/berth/internal/edge/link"
 )
 
-// Accept attaches an edge in another process that has connected. run serves it until the connection
-// or ctx ends, and closes the connection. When only the connection has ended, run goes on until the
-// edge is connected again or its lease has ended, and the edge stays attached: it may still serve, so
-// Sync waits for it. Who may connect is up to the caller.
+// Accept attaches an edge of another process that has connected. run serves it until the connection or ctx ends, and
+// closes the connection. If only the connection has ended, run returns when the edge has connected again or its lease
+// has ended. Until then the edge stays attached: it may still serve, so Sync waits for it. The caller must check that
+// the peer may connect.
 func (p *Publisher) Accept(conn io.ReadWriteCloser) (run func(ctx context.Context) error, err error) {
 	remote, err := link.Accept(conn)
 	if err != nil {
@@ -22,12 +22,12 @@ func (p *Publisher) Accept(conn io.ReadWriteCloser) (run func(ctx context.Contex
 	return func(ctx context.Context) error {
 		defer a.Detach()
 		err := a.serve(ctx, remote)
-		a.outlast(ctx, remote.LeaseEnd())
+		a.awaitLease(ctx, remote.LeaseEnd())
 		return err
 	}, nil
 }
 
-// serve publishes to the edge and takes in its reports until the connection or ctx ends.
+// serve publishes to the edge and receives its reports until the connection or ctx ends.
 func (a *Attachment) serve(ctx context.Context, remote *link.Remote) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -39,8 +39,8 @@ func (a *Attachment) serve(ctx context.Context, remote *link.Remote) error {
 	return err
 }
 
-// outlast waits for the end of a lease, or until the edge has another attachment.
-func (a *Attachment) outlast(ctx context.Context, end time.Time) {
+// awaitLease waits until the lease has ended or the edge has another attachment.
+func (a *Attachment) awaitLease(ctx context.Context, end time.Time) {
 	timer := time.NewTimer(time.Until(end))
 	defer timer.Stop()
 	select {

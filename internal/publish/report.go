@@ -11,31 +11,31 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// unwritten is what was reported and is not in the store yet.
+// unwritten has reports that are not in the store yet.
 type unwritten struct {
 	verdicts  map[string]map[string]elb.Verdict // by target and edge
 	listeners map[string]struct{}               // whose rows may have changed
-	settle    bool                              // edges have come or gone: rows may hold views of those that have gone
+	detached  bool                              // rows may have reports of edges that are no longer attached
 }
 
 func newUnwritten() unwritten {
 	return unwritten{verdicts: map[string]map[string]elb.Verdict{}, listeners: map[string]struct{}{}}
 }
 
-// add takes in a verdict; replace says whether it is newer than one that is there.
+// add adds an edge's verdict on a target. It replaces an existing one only if replace is true.
 func (u *unwritten) add(key, edge string, v elb.Verdict, replace bool) {
 	of := u.verdicts[key]
 	if of == nil {
 		of = map[string]elb.Verdict{}
 		u.verdicts[key] = of
 	}
-	if _, there := of[edge]; !there || replace {
+	if _, exists := of[edge]; !exists || replace {
 		of[edge] = v
 	}
 }
 
-// Report takes in what the edge has seen. It never waits. What an edge says that is not attached
-// any more counts for nothing.
+// Report receives a report of the edge. It never waits for the store. It ignores reports of an edge that is no longer
+// attached.
 func (a *Attachment) Report(r route.Report) {
 	p := a.p
 	p.mu.Lock()
@@ -44,31 +44,32 @@ func (a *Attachment) Report(r route.Report) {
 		return
 	}
 	for _, v := range r.Targets {
-		p.unsaid.add(v.Key, a.id, v, true)
+		p.pending.add(v.Key, a.id, v, true)
 	}
 	for arn, b := range r.Listeners {
 		a.bound[arn] = b
-		p.unsaid.listeners[arn] = struct{}{}
+		p.pending.listeners[arn] = struct{}{}
 	}
 	p.count(a.id, &r)
 	if len(r.Targets)+len(r.Listeners) > 0 {
-		signal(p.heard)
+		signal(p.reported)
 	}
 }
 
-// settle has rows written that hold views of edges which have gone.
-func (p *Publisher) settle() {
+// dropDetached makes record remove the reports of edges that are no longer attached from the store.
+func (p *Publisher) dropDetached() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.unsaid.settle = true
-	signal(p.heard)
+	p.pending.detached = true
+	signal(p.reported)
 }
 
-// record writes reports into the store. What comes while one is written is written together.
+// record writes reports to the store until ctx ends. Reports that arrive during a write are written together by the
+// next one.
 func (p *Publisher) record(ctx context.Context) {
 	for {
 		select {
-		case <-p.heard:
+		case <-p.reported:
 		case <-ctx.Done():
 			return
 		}
@@ -81,23 +82,24 @@ func (p *Publisher) record(ctx context.Context) {
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
-		p.log.Warn("what the edges reported could not be written", "error", err, "retry_in", retryAfter)
-		p.giveBack(u)
+		p.log.Warn("the reports of edges could not be written", "error", err, "retry_in", retryAfter)
+		p.putBack(u)
 		select {
 		case <-time.After(retryAfter):
-			signal(p.heard)
+			signal(p.reported)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// take returns who serves, what is to be written, and where listeners are bound, by ARN and edge.
+// take removes and returns what is to be written. It also returns the ids of the attached edges, and where each edge
+// has bound the listeners of which rows may have changed, by ARN and edge.
 func (p *Publisher) take() (edges []string, u unwritten, bound map[string]map[string]elb.Bound) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	u, p.unsaid = p.unsaid, newUnwritten()
-	if u.settle { // edges that have gone do not speak for a listener any more
+	u, p.pending = p.pending, newUnwritten()
+	if u.detached { // any listener's row may have a report of an edge that is no longer attached
 		for _, a := range p.edges {
 			for arn := range a.bound {
 				u.listeners[arn] = struct{}{}
@@ -116,20 +118,20 @@ func (p *Publisher) take() (edges []string, u unwritten, bound map[string]map[st
 	return p.attached(), u, bound
 }
 
-// giveBack keeps what was not written unless something newer has come.
-func (p *Publisher) giveBack(u unwritten) {
+// putBack adds what could not be written again, except verdicts that were replaced by newer ones in the meantime.
+func (p *Publisher) putBack(u unwritten) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for key, of := range u.verdicts {
 		for edge, v := range of {
-			p.unsaid.add(key, edge, v, false)
+			p.pending.add(key, edge, v, false)
 		}
 	}
-	maps.Copy(p.unsaid.listeners, u.listeners)
-	p.unsaid.settle = p.unsaid.settle || u.settle
+	maps.Copy(p.pending.listeners, u.listeners)
+	p.pending.detached = p.pending.detached || u.detached
 }
 
-// writeTargets keeps verdicts on registrations that still stand.
+// writeTargets writes verdicts on targets. It ignores those on registrations that no longer exist.
 func writeTargets(tx *state.Tx, edges []string, u unwritten) {
 	for key, of := range u.verdicts {
 		t, ok := tx.Targets.Get(key)
@@ -144,13 +146,13 @@ func writeTargets(tx *state.Tx, edges []string, u unwritten) {
 			tx.TargetHealth.Put(elb.HealthBy(t, old, edges, of))
 		}
 	}
-	if u.settle && len(edges) > 0 {
-		settle(tx, edges)
+	if u.detached && len(edges) > 0 {
+		removeDetached(tx, edges)
 	}
 }
 
-// settle writes the rows anew that hold the view of an edge which has gone.
-func settle(tx *state.Tx, edges []string) {
+// removeDetached removes the verdicts of edges that are not in edges from the rows of targets.
+func removeDetached(tx *state.Tx, edges []string) {
 	for old := range tx.TargetHealth.All() {
 		gone := false
 		for id := range old.Edges {
