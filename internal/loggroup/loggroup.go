@@ -1,8 +1,8 @@
-// Package loggroup holds Amazon CloudWatch Logs' nouns: log groups and log streams, with the rules of their names.
+// Package loggroup has the rows of Amazon CloudWatch Logs: log groups, log streams and metric filters, with the rules
+// of their names. It does no I/O and reads no clock.
 //
-// Values only: no I/O and no clock. Events are not here; package logstore keeps them under the ids
-// these rows carry, so that a group or stream that is deleted and made again under its old name
-// starts empty.
+// Package logstore stores the events, by the ids of these rows. A group or stream that is deleted and created again
+// with the same name has another id, so it has no events.
 package loggroup
 
 import (
@@ -16,15 +16,14 @@ import (
 	"github.com/berthhq/berth/internal/tag"
 )
 
-// Group is a named set of streams that share a retention.
+// Group is a log group: streams with the same retention.
 type Group struct {
-	// arn:aws:logs:REGION:ACCOUNT:log-group:NAME, without the ":*" that some answers carry; the
-	// primary key
+	// arn:aws:logs:REGION:ACCOUNT:log-group:NAME, without the ":*" that some answers have; the primary key
 	ARN           string
 	Name          string
 	ID            string // names the group's events in logstore
 	CreatedAt     time.Time
-	RetentionDays int     `json:",omitempty"` // 0 keeps events until space runs out
+	RetentionDays int     `json:",omitempty"` // 0: events are not deleted because of their age
 	KMSKeyID      string  `json:",omitempty"` // stored and returned
 	Class         string  `json:",omitempty"` // STANDARD when empty; stored and returned
 	Tags          tag.Set `json:",omitempty"`
@@ -39,15 +38,15 @@ type Stream struct {
 	CreatedAt time.Time
 }
 
-// GroupARN is the ARN of the group of that name.
+// GroupARN returns the ARN of a group.
 func GroupARN(region, account, name string) string {
 	return arn.New("logs", region, account, "log-group:"+name).String()
 }
 
-// StreamARN is the ARN of a stream of a group.
+// StreamARN returns the ARN of a stream of a group.
 func StreamARN(groupARN, name string) string { return groupARN + ":log-stream:" + name }
 
-// NameOf takes a group's name, its ARN, or its ARN with ":*", and returns the name.
+// NameOf returns the name of a group. The argument is the name, the ARN, or the ARN with ":*".
 func NameOf(nameOrARN string) string {
 	if !arn.Is(nameOrARN) {
 		return nameOrARN
@@ -59,7 +58,7 @@ func NameOf(nameOrARN string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(a.Resource, "log-group:"), ":*")
 }
 
-// Expires returns the time before which the group's events are not kept, or the zero time if they are never deleted.
+// Expires returns the time before which events of the group are deleted, or the zero time if none are.
 func (g *Group) Expires(now time.Time) time.Time {
 	if g.RetentionDays == 0 {
 		return time.Time{}
@@ -90,7 +89,7 @@ func invalid(member, value, pattern string, max int) error {
 		"Member must satisfy regular expression pattern: %s and have length between 1 and %d", pattern, max)
 }
 
-// retentions are the values PutRetentionPolicy takes, in days.
+// retentions are the values in days that PutRetentionPolicy accepts.
 var retentions = []int{
 	1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 }

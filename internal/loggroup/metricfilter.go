@@ -10,13 +10,13 @@ import (
 
 // Bounds of metric filters, as on AWS.
 const (
-	// MaxFilters is how many filters a group has at most.
+	// MaxFilters is the most filters of a group.
 	MaxFilters = 100
-	// MaxDimensions is how many dimensions a filter gives its metric at most.
+	// MaxDimensions is the most dimensions of a filter's metric.
 	MaxDimensions = 3
 )
 
-// MetricFilter makes points of a metric of the events of a group that match a pattern.
+// MetricFilter computes a metric from the events of a group that match a pattern.
 type MetricFilter struct {
 	ARN       string // GROUP:metric-filter:NAME, the primary key
 	GroupARN  string
@@ -31,7 +31,7 @@ type Transformation struct {
 	Namespace, Name string
 	// Value is a number, or the selector of a member of JSON messages: $.member.
 	Value string
-	// Default is the value of a minute in which events came and none matched; nil is none.
+	// Default is the value for a minute with events of which none matched; nil means no value.
 	Default *float64 `json:",omitempty"`
 	// Dimensions are the names of dimensions and the selectors of their values.
 	Dimensions []FilterDimension `json:",omitempty"`
@@ -73,7 +73,7 @@ const maxValue = 1 << 360
 // ValidValue reports whether a number can be the value of a metric: it is neither NaN nor beyond 2^360.
 func ValidValue(v float64) bool { return math.Abs(v) <= maxValue }
 
-// Number returns the number that a transformation's value is, and false if it is a selector. Check says whether the
+// Number returns the transformation's value if it is a number, and false if it is a selector. Check reports whether the
 // number is valid.
 func (t *Transformation) Number() (float64, bool) {
 	n, err := strconv.ParseFloat(t.Value, 64)

@@ -8,9 +8,9 @@ import (
 	"slices"
 )
 
-// A block holds points of one series in the order of time, column by column: their number, their
-// resolution, their times in units of it, whether each is a single value, then the values, or the
-// four numbers of each summary, and the sketches.
+// A block has points of one series in the order of time. It begins with the number of points and their resolution. Then
+// come columns: the times in units of the resolution, whether each point is a single value, the values or the four
+// numbers of each summary, and the sketches.
 const (
 	singles   = 0 // each summary is of one value
 	summaries = 1
@@ -88,7 +88,7 @@ func appendTimes(b []byte, times []int64) []byte {
 // A sketch begins with one of these, or with twice its number of bins plus withBins. The bins of the minimum
 // and the maximum are not written, since they are known, unless allBins is added.
 const (
-	noSketch  = 0 // how the values are distributed is not known
+	noSketch  = 0 // the distribution of the values is not known
 	fewValues = 1 // two or three values, which can be computed from the rest of the summary
 	withBins  = 2
 	allBins   = 1

@@ -29,7 +29,7 @@ type Limits struct {
 type TooMany struct{ Limit int }
 
 func (e *TooMany) Error() string {
-	return fmt.Sprintf("there are %d metrics, which is as many as are kept; points of new ones are refused", e.Limit)
+	return fmt.Sprintf("there are %d metrics, which is the limit; points of new metrics are refused", e.Limit)
 }
 
 // Store is a directory of metrics.
@@ -77,9 +77,8 @@ const (
 	maxPending  = 200_000 // limit of points in memory that are not in the log
 )
 
-// Put accepts data. The caller must have checked the times: CloudWatch accepts two weeks of past
-// and two hours of future (ecs.md 7.1). If the error is a *TooMany, the data of existing metrics
-// were accepted.
+// Put stores data in memory. The caller must check the times: CloudWatch accepts data of the last two weeks and the
+// next two hours (ecs.md 7.1). If the error is a *TooMany, the data of existing metrics were stored.
 func (s *Store) Put(now time.Time, data []Datum) error {
 	s.mu.Lock()
 	var err error
@@ -138,16 +137,16 @@ func (s *Store) put(se *series, d Datum) {
 	s.memory += pointSize
 }
 
-// Read returns what was measured of a metric in one unit, from one time until before another, in
-// periods of whole seconds. Periods begin at multiples of their length since 1970. Points that are
-// stored with a lower resolution than that are left out, as CloudWatch does (ecs.md 7.2). An error
-// means that the disk cannot be read; damaged points are left out and logged.
+// Read returns the points of a metric in one unit that begin at from or later and before to, in periods of whole
+// seconds. Periods begin at multiples of their length since 1970. Read leaves out points that are stored with a lower
+// resolution than that, as CloudWatch does (ecs.md 7.2). An error means that the disk cannot be read. Damaged points
+// are left out and logged.
 func (s *Store) Read(m Metric, unit string, from, to time.Time, period time.Duration) ([]Bucket, error) {
 	return s.reading(m, unit, from, to, period, true)
 }
 
-// ReadSimple is Read for the five simple statistics. Its summaries have no distribution, which
-// makes it faster.
+// ReadSimple is like Read, but its summaries have only the five simple statistics and no distribution, which makes it
+// faster.
 func (s *Store) ReadSimple(m Metric, unit string, from, to time.Time, period time.Duration) ([]Bucket, error) {
 	return s.reading(m, unit, from, to, period, false)
 }
@@ -293,8 +292,8 @@ func (s *Store) Size() (metrics int, memory int64) {
 	return len(s.series), s.memory
 }
 
-// Freeze links all files, as they are at one moment, into a directory that must exist. Points that
-// are not on disk yet are not included.
+// Freeze creates hard links to all files as they are at one moment, in a directory that must exist. They do not have
+// points that are not on disk yet.
 func (s *Store) Freeze(into string) error {
 	s.ticking.Lock()
 	defer s.ticking.Unlock()

@@ -333,7 +333,7 @@ func (s *Store) makeRoom(enough func() bool) {
 				all, size = append(all, seg), size+seg.size
 			}
 		}
-		s.log.Warn("metrics take more of the disk than they may; the points of the oldest day are deleted",
+		s.log.Warn("metrics use more of the disk than the limit; the points of the oldest day are deleted",
 			"day", time.Unix(oldest*day, 0).UTC().Format(time.DateOnly), "bytes", size)
 		if err := s.replace(all, nil); err != nil {
 			s.log.Warn("a file of metrics could not be removed", "error", err)
@@ -365,7 +365,7 @@ func (s *Store) forget() error {
 		names[se.id] = k
 	}
 	if gone > 0 {
-		s.newNames = nil // the files of names have them all
+		s.newNames = nil // the files of names have all of them now
 	}
 	s.mu.Unlock()
 	if gone == 0 {

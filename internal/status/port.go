@@ -50,13 +50,13 @@ func (p *port) hostFor(l *elb.Listener, lb *elb.LoadBalancer, address string) (n
 		name = strings.ToLower(lb.DNSName) + ".localhost"
 	}
 	if host, _, err := net.SplitHostPort(address); err == nil && host != "127.0.0.1" {
-		return "", fmt.Sprintf("send the header Host: %s; without it this address leads to load balancer %s",
+		return "", fmt.Sprintf("send the header Host: %s; without it, requests to this address reach load balancer %s",
 			name, p.balancer.Name)
 	}
 	return name, ""
 }
 
-// urlOf returns the URL of an address. name, if it is not "", stands for the address's host.
+// urlOf returns the URL of an address. If name is not "", the URL has it instead of the address's host.
 func urlOf(protocol, address, name string) string {
 	scheme, standard := "http", "80"
 	if protocol == "HTTPS" {

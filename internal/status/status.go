@@ -1,5 +1,6 @@
-// Package status reports on the whole system: what runs, what waits and why, and where it answers. Of reads a
-// snapshot and is pure. The server serves a Report as JSON; berth status and the demo read it.
+// Package status reports on the whole system: what runs, what waits and why, and the addresses of load balancers and
+// caches. Of makes a Report from a snapshot and is pure. The server serves it as JSON; berth status and the demo read
+// it.
 package status
 
 import (
@@ -39,8 +40,8 @@ type Report struct {
 
 // Disk is the space that the data directory uses, in bytes. Use has its parts.
 type Disk struct {
-	Budget int64 // 0 when only the disk is the limit
-	Room   int64 // how much more logs and images may take
+	Budget int64 // 0 if only the size of the disk limits it
+	Room   int64 // how many more bytes logs and images may use
 	Use    map[string]int64
 }
 
@@ -87,14 +88,14 @@ type Task struct {
 	StartedBy string `json:",omitempty"`
 }
 
-// LoadBalancer is one load balancer and where it answers.
+// LoadBalancer is one load balancer with its addresses.
 type LoadBalancer struct {
 	Name, DNSName string
 	Listeners     []Listener
 }
 
-// Listener is one port. URL is where a client on this machine reaches it, "" when it is not served. Notice says
-// why the port differs from Port.
+// Listener is one port of a load balancer. URL is its address for clients on this machine, or "" if no edge serves it.
+// Notice says why the port in URL differs from Port.
 type Listener struct {
 	Port    int
 	URL     string
@@ -121,7 +122,7 @@ type Group struct {
 // Cache is one cache node.
 type Cache struct{ ID, Status, Endpoint, Engine string }
 
-// served says how a cache is served, or why it is not.
+// served describes the server of a cache, or why it has none.
 func served(n cache.Node) string {
 	if n.Problem == "" && n.Notice != "" {
 		return n.Backend + ", not reached by containers: " + n.Notice
@@ -230,7 +231,7 @@ func retry(d *ecs.Deployment, now time.Time) string {
 	if wait == 0 {
 		return ""
 	}
-	return fmt.Sprintf("tasks ended too early, starts that failed in a row: %d; the next start is in %s, at %s",
+	return fmt.Sprintf("tasks ended too early, consecutive failed starts: %d; the next start is in %s, at %s",
 		d.Attempts, wait, d.RetryAt.UTC().Format(time.RFC3339))
 }
 
@@ -242,7 +243,8 @@ func failure(t *state.Tables, task *ecs.Task, now time.Time) string {
 	return task.StoppedReason + task.ExitCodes()
 }
 
-// badHealth says without a full stop which health check a task has failed or not yet passed; "" if there is none.
+// badHealth returns a text without a full stop that says which health check a task has failed or not passed yet; "" if
+// there is none.
 func badHealth(t *state.Tables, task *ecs.Task, now time.Time) string {
 	for _, r := range why.Task(t, task, now).Reasons {
 		if r.Source == "health" {

@@ -125,7 +125,8 @@ func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
 		}}, {Name: "ZZ0", Listeners: []Listener{
 			{Port: 80, URL: "http://zz0.localhost:8080", Targets: map[string]int{}},
 		}}, {Name: "ZZ1", Listeners: []Listener{{Port: 80, URL: "http://127.1.0.1:8080", Targets: map[string]int{},
-			Notice: "send the header Host: zz1.localhost; without it this address leads to load balancer web"}}}},
+			Notice: "send the header Host: zz1.localhost; " +
+				"without it, requests to this address reach load balancer web"}}}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Of =\n%+v\nwant\n%+v", got, want)

@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/why"
 )
 
-// Stream is where one container writes its output.
+// Stream is the destination of one container's output.
 type Stream struct {
 	Task, Container string
 	Driver          string // awslogs, or another log driver
@@ -21,8 +21,8 @@ type Stream struct {
 	Ran             bool // the container has started at least once
 }
 
-// Streams lists where the containers of a task, or of all tasks of a service, write; the oldest task comes
-// first.
+// Streams returns the destinations of the output of a task's containers, or of those of all tasks of a service. The
+// oldest task comes first.
 func Streams(t *state.Tables, s why.Subject) []Stream {
 	tasks := []*ecs.Task{s.Task}
 	if s.Service != nil {

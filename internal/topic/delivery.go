@@ -12,7 +12,7 @@ type Attribute struct {
 	Binary []byte `json:",omitempty"`
 }
 
-// Publication is a message that was published and that some subscriptions have not got yet.
+// Publication is a published message that has not been delivered to all subscriptions yet.
 type Publication struct {
 	ID          string // the message's
 	TopicARN    string
@@ -43,7 +43,7 @@ func (p *Publication) Size() int {
 	return n
 }
 
-// FullError says that a message cannot be published because too much waits for its delivery.
+// FullError is the error when a message cannot be published because too many messages wait for their delivery.
 type FullError struct {
 	Waiting, Most int
 	What          string // what is counted
@@ -63,14 +63,15 @@ const (
 	Farewell     Kind = "UnsubscribeConfirmation" // the subscription was deleted, and can be restored
 )
 
-// Delivery is a message that a subscription has to get. It is written with what makes it due, and deleted when the
-// endpoint has accepted it or it is given up: a crash loses no delivery, and may repeat one.
+// Delivery is a message that is to be sent to a subscription. It is written in the transaction that publishes the
+// message, and deleted after the endpoint has accepted it or after the last attempt. So a crash loses no delivery, but
+// may repeat one.
 type Delivery struct {
 	SubscriptionARN string
 	MessageID       string
 	Kind            Kind
 	At              time.Time // when it was published
-	// Attempts is how often it has failed, NextAt when it is tried again, Problem why the last attempt failed.
+	// Attempts is the number of failed attempts, NextAt the time of the next one, and Problem why the last one failed.
 	Attempts int       `json:",omitempty"`
 	NextAt   time.Time `json:",omitzero"`
 	Problem  string    `json:",omitempty"`

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// FilterPolicy says which messages a subscription gets, by their attributes: a message must have every attribute that
-// is named, with a value that one of its conditions accepts.
+// FilterPolicy selects messages for a subscription by their attributes: a message must have each attribute that is a
+// key of the policy, with a value that one of the attribute's conditions accepts.
 type FilterPolicy map[string][]condition
 
-// What a filter policy has at most, as on AWS.
+// Limits of a filter policy, as on AWS.
 const (
 	maxFilterNames  = 5
 	maxCombinations = 150

@@ -85,7 +85,7 @@ func TestFilterPoliciesThatAreRefused(t *testing.T) {
 	for policy, want := range map[string]string{
 		`[`:                                   "failed to parse JSON",
 		`[]`:                                  "failed to parse JSON",
-		`{} {}`:                               "after the document",
+		`{} {}`:                               "followed by other text",
 		`{"x":"a"}`:                           `"x" must be a list`,
 		`{"x":{"y":["a"]}}`:                   `"x" must be a list`,
 		`{"x":[]}`:                            "must not be empty",

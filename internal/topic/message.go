@@ -29,8 +29,8 @@ type Document struct {
 
 type documentAttribute struct{ Type, Value string }
 
-// NewDocument returns the message of a delivery without its signature. p is nil unless it is a notification. base is
-// where the server is reached: a URL without a path.
+// NewDocument returns the message of a delivery without its signature. p is nil unless the message is a notification.
+// base is the URL of the server, without a path.
 func NewDocument(base string, t *Topic, s *Subscription, d *Delivery, p *Publication) *Document {
 	doc := &Document{
 		Type: d.Kind, MessageID: d.MessageID, TopicARN: s.TopicARN, SignatureVersion: t.Signature(),
@@ -68,8 +68,8 @@ func (t *Topic) Signature() string {
 	return t.SignatureVersion
 }
 
-// StringToSign returns what the signature is of: names and values of members, each in a line of its own, in the order
-// of the names.
+// StringToSign returns the text that is signed: names and values of members, each on a separate line, in the order of
+// the names.
 func (d *Document) StringToSign() string {
 	var b strings.Builder
 	add := func(name, value string) { b.WriteString(name + "\n" + value + "\n") }
@@ -114,7 +114,7 @@ func UnsubscribeURL(base string, s *Subscription) string {
 	return base + "/?Action=Unsubscribe&SubscriptionArn=" + url.QueryEscape(s.ARN)
 }
 
-// Expired reports whether a subscription that is not confirmed is to be deleted.
+// Expired reports whether a subscription was not confirmed in time and must be deleted.
 func (s *Subscription) Expired(now time.Time) bool {
 	return s.Status != Confirmed && !now.Before(s.Expires)
 }

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Retries says how often and when a delivery that failed is tried again, as the delivery policies of HTTP endpoints do
-// on AWS. Delays are in seconds. The retries are in four phases: without a delay, with the least one, with growing
-// ones, and with the greatest one.
+// Retries has the number and the delays of retries after a failed delivery, as in AWS's delivery policies of HTTP
+// endpoints. Delays are in seconds. Retries have four phases: without a delay, with the minimum delay, with increasing
+// delays, and with the maximum delay.
 type Retries struct {
 	MinDelay int    `json:"minDelayTarget"`
 	MaxDelay int    `json:"maxDelayTarget"`
@@ -23,7 +23,7 @@ type Retries struct {
 	Backoff  string `json:"backoffFunction"`
 }
 
-// RequestPolicy says what requests look like.
+// RequestPolicy has the settings of requests to an endpoint.
 type RequestPolicy struct {
 	ContentType string `json:"headerContentType"`
 }
@@ -42,7 +42,7 @@ const (
 	exponential = "exponential"
 )
 
-// DefaultPolicy is AWS's: three retries, twenty seconds apart.
+// DefaultPolicy returns AWS's default: three retries with delays of twenty seconds.
 func DefaultPolicy() DeliveryPolicy {
 	return DeliveryPolicy{
 		Retries: Retries{MinDelay: 20, MaxDelay: 20, Number: 3, Backoff: linear},
@@ -50,10 +50,11 @@ func DefaultPolicy() DeliveryPolicy {
 	}
 }
 
-// maxTotal is how long all delays of a delivery together may be, as on AWS.
+// maxTotal limits the sum of all delays of a delivery, as on AWS.
 const maxTotal = time.Hour
 
-// Delay returns how long to wait before the next attempt when so many have failed, and false after the last one.
+// Delay returns the delay before the next attempt after the given number of failed ones, and false if there is no next
+// attempt.
 func (r Retries) Delay(failed int) (time.Duration, bool) {
 	n := failed - 1 // retries that were made already
 	growing := r.Number - r.AtOnce - r.AtMin - r.AtMax
@@ -70,7 +71,8 @@ func (r Retries) Delay(failed int) (time.Duration, bool) {
 	return time.Duration(r.MaxDelay) * time.Second, true
 }
 
-// grown returns the delay of step i of n, which begins at the least delay and ends at the greatest one.
+// grown returns the delay of step i of n in the phase of increasing delays, which begins with the minimum and ends with
+// the maximum.
 func (r Retries) grown(i, n int) time.Duration {
 	low, high := float64(r.MinDelay), float64(r.MaxDelay)
 	if n == 1 {
@@ -110,14 +112,14 @@ func (r Retries) check() string {
 		total += d
 	}
 	if total > maxTotal {
-		return fmt.Sprintf("all delays together are %s, and %s are allowed", total, maxTotal)
+		return fmt.Sprintf("the delays add up to %s; at most %s are allowed", total, maxTotal)
 	}
 	return ""
 }
 
 // ParseTopicPolicy reads the DeliveryPolicy of a topic: {"http": {"defaultHealthyRetryPolicy": {…},
 // "defaultRequestPolicy": {…}, "disableSubscriptionOverrides": false}}. "" is the default policy. overrides is false if
-// subscriptions may not have policies of their own.
+// subscriptions may not override the policy.
 func ParseTopicPolicy(text string) (p DeliveryPolicy, overrides bool, err error) {
 	p = DefaultPolicy()
 	if text == "" {
@@ -164,7 +166,8 @@ func ParsePolicy(text string, of DeliveryPolicy) (DeliveryPolicy, error) {
 //lint:ignore ST1005 Berth is a name
 var errThrottle = errors.New("Berth does not support throttlePolicy and defaultThrottlePolicy")
 
-// PolicyOf returns how messages of a topic are delivered to a subscription. Both were checked when they were written.
+// PolicyOf returns the policy for deliveries of a topic to a subscription. Both policies were checked when they were
+// written.
 func PolicyOf(t *Topic, s *Subscription) DeliveryPolicy {
 	p, overrides, err := ParseTopicPolicy(t.DeliveryPolicy)
 	if err != nil {
@@ -196,7 +199,7 @@ var contentTypes = []string{
 	"text/plain", "text/xml", "text/plain; charset=UTF-8", "text/plain; charset=utf-8",
 }
 
-// strict reads JSON and refuses members that are not known.
+// strict reads JSON and returns an error if it has unknown members.
 func strict(text string, into any) error {
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.DisallowUnknownFields()
@@ -204,7 +207,7 @@ func strict(text string, into any) error {
 		return err
 	}
 	if d.More() {
-		return errors.New("there is something after the document")
+		return errors.New("the JSON document is followed by other text")
 	}
 	return nil
 }
@@ -220,7 +223,7 @@ func (p DeliveryPolicy) TopicJSON(overrides bool) string {
 // JSON returns the policy as the EffectiveDeliveryPolicy of a subscription.
 func (p DeliveryPolicy) JSON() string { return encoded(p) }
 
-// encoded returns JSON of what always has one.
+// encoded returns the JSON of a value that can always be encoded.
 func encoded(v any) string {
 	out, err := json.Marshal(v)
 	if err != nil {

@@ -86,7 +86,7 @@ func TestTopicPolicies(t *testing.T) {
 	for policy, want := range map[string]string{
 		`x`:             "invalid character",
 		`{"https":{}}`:  "unknown field",
-		`{"http":{}} x`: "after the document",
+		`{"http":{}} x`: "followed by other text",
 		`{"http":{"defaultThrottlePolicy":{"maxReceivesPerSecond":1}}}`: "does not support " +
 			"throttlePolicy",
 		`{"http":{"defaultHealthyRetryPolicy":{"numRetries":101}}}`:                     "numRetries must be",

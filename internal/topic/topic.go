@@ -1,8 +1,9 @@
-// Package topic has what Amazon SNS keeps: topics, subscriptions, messages that are being delivered and the deliveries
-// that are due, with the rules of their names, filter policies and retries, and the form of messages.
+// Package topic has the rows of Amazon SNS: topics, subscriptions, messages that are being delivered, and deliveries.
+// It also has the rules of names, filter policies and retries, and the format of messages.
 //
 // A published message has one [Publication] row with its text, and one [Delivery] row for each subscription that gets
-// it. control/notify deletes a delivery when it is done, and the publication with its last delivery.
+// it. control/notify deletes each delivery after it has succeeded or failed, and the publication with its last
+// delivery.
 package topic
 
 import (
@@ -14,21 +15,21 @@ import (
 	"github.com/berthhq/berth/internal/tag"
 )
 
-// What is kept at most. AWS has 100,000 topics in a region and 12.5 million subscriptions of a topic.
+// Limits of Berth. On AWS a region may have 100,000 topics, and a topic 12.5 million subscriptions.
 const (
 	Max              = 10_000
 	MaxSubscriptions = 10_000
-	// MaxPerTopic is how many subscriptions a topic has at most, so that one message makes as many deliveries at most.
+	// MaxPerTopic is the most subscriptions of a topic, and so the most deliveries of one message.
 	MaxPerTopic = 1000
-	// MaxDue is how many messages wait for one subscription at most. A message of one more is not delivered to it.
+	// MaxDue is the most messages that wait for one subscription. Further messages are not delivered to it.
 	MaxDue = 1000
-	// MaxDeliveries is how many deliveries wait at most, of all subscriptions together.
+	// MaxDeliveries is the most deliveries that wait, for all subscriptions together.
 	MaxDeliveries = 50_000
-	// MaxBytes is how many bytes the messages that wait have at most, of all topics together.
+	// MaxBytes is the most bytes of the messages that wait, of all topics together.
 	MaxBytes = 256 << 20
-	// MaxMessage is how many bytes a message has at most, with its attributes, as on AWS.
+	// MaxMessage is the most bytes of a message with its attributes, as on AWS.
 	MaxMessage = 256 << 10
-	// MaxEndpoint is how many characters the URL of an endpoint has at most, as on AWS.
+	// MaxEndpoint is the most characters of the URL of an endpoint, as on AWS.
 	MaxEndpoint = 2048
 )
 
@@ -63,15 +64,15 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 // ValidName reports whether a text can be the name of a topic. Names of FIFO topics, which end with .fifo, are not.
 func ValidName(name string) bool { return namePattern.MatchString(name) }
 
-// Status says whether a subscription gets messages.
+// Status is the status of a subscription. Only a confirmed one gets messages.
 type Status string
 
 // The statuses of subscriptions.
 const (
 	Pending   Status = "pending"   // the endpoint has not confirmed it yet
 	Confirmed Status = "confirmed" // it gets messages
-	// Deleted is a subscription that somebody has ended through the link in a message. Until it expires, its endpoint
-	// can restore it.
+	// Deleted is the status after somebody has used the unsubscribe link in a message. Until the subscription expires,
+	// its endpoint can restore it.
 	Deleted Status = "deleted"
 )
 
@@ -90,9 +91,9 @@ type Subscription struct {
 	// it, so that a confirmation that is sent again succeeds.
 	Token   string
 	Expires time.Time
-	// OnlyOwner is AuthenticateOnUnsubscribe: the link in a message does not end the subscription.
+	// OnlyOwner is AuthenticateOnUnsubscribe: the unsubscribe link in a message has no effect.
 	OnlyOwner bool `json:",omitempty"`
-	// Host is the host:port under which the subscriber reached the server, for the links in messages.
+	// Host is the host:port that the call of Subscribe was sent to. Links in messages use it.
 	Host      string
 	CreatedAt time.Time
 
@@ -102,17 +103,17 @@ type Subscription struct {
 	DeliveryPolicy string `json:",omitempty"`
 }
 
-// EndpointEntry returns the entry of the index of subscriptions by what is subscribed.
+// EndpointEntry returns the subscription's entry in the index by topic, protocol and endpoint.
 func (s *Subscription) EndpointEntry() string {
 	return EndpointEntry(s.TopicARN, s.Protocol, s.Endpoint)
 }
 
-// EndpointEntry returns the entry of the subscription of an endpoint to a topic.
+// EndpointEntry returns the index entry of the subscription of an endpoint to a topic.
 func EndpointEntry(topicARN, protocol, endpoint string) string {
 	return strings.Join([]string{topicARN, protocol, endpoint}, "\n")
 }
 
-// TopicOf returns the ARN of the topic in the ARN of a subscription, and "" if it is none.
+// TopicOf returns the ARN of the topic of a subscription, or "" if subscriptionARN is not the ARN of a subscription.
 func TopicOf(subscriptionARN string) string {
 	a, err := arn.Parse(subscriptionARN)
 	if err != nil || a.Service != "sns" {

@@ -9,8 +9,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Draining says without a full stop what an instance waits for that its Auto Scaling group terminates, and that the
-// managed draining of its capacity provider holds; "" if it does not wait. These are the words of the group's activity.
+// Draining returns a text without a full stop that says what an instance waits for while its Auto Scaling group
+// terminates it and managed draining delays this; "" if it does not wait. The activity of the group has the same text.
 func Draining(t *state.Tables, ci *ecs.ContainerInstance) string {
 	if ci.Status != ecs.InstanceDraining {
 		return ""

@@ -12,7 +12,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// provisioning adds what a task waits for that found no room on the instances of its capacity provider.
+// provisioning adds what a task in PROVISIONING waits for.
 func (a *Answer) provisioning(t *state.Tables, task *ecs.Task, now time.Time) {
 	name := task.CapacityProviderName
 	spec, ok := launch.OfWaiting(t, task)
@@ -50,7 +50,7 @@ func (a *Answer) provisioning(t *state.Tables, task *ecs.Task, now time.Time) {
 	a.capacity(t, p)
 }
 
-// capacity adds what the Auto Scaling group of a capacity provider does to get instances.
+// capacity adds whether the Auto Scaling group of a capacity provider is launching instances, or why it is not.
 func (a *Answer) capacity(t *state.Tables, p *ecs.CapacityProvider) {
 	g, ok := provider.Group(t, p)
 	if !ok {

@@ -21,7 +21,7 @@ const maxTasks = 3
 // no task of it ran.
 const hopeless = 3
 
-// Service answers for a service.
+// Service explains a service.
 func Service(t *state.Tables, svc *ecs.Service, now time.Time) Answer {
 	v := viewOf(t, svc, now)
 	a := Answer{Kind: "service", Name: svc.ServiceName, Cluster: arn.LastID(svc.ClusterARN)}
@@ -80,14 +80,14 @@ func number(n int, one, many string) string {
 	return fmt.Sprint(n, " ", many)
 }
 
-// serviceView is the tasks of a service by kind.
+// serviceView has the tasks of a service, by their state.
 type serviceView struct {
 	progress *ecs.ServiceProgress
 	primary  *ecs.Deployment
 	desired  int
-	running  int         // RUNNING tasks that are not to stop
-	ofNew    int         // those of running that belong to the primary deployment
-	well     int         // those of ofNew whose health checks pass
+	running  int         // RUNNING tasks whose desired status is RUNNING
+	ofNew    int         // tasks in running that belong to the primary deployment
+	well     int         // tasks in ofNew whose health checks pass
 	live     []*ecs.Task // not stopped
 	failed   *ecs.Task   // the last task that failed, of the primary deployment or of one that failed
 	latest   *ecs.ServiceDeployment
@@ -145,17 +145,18 @@ func (v *serviceView) ofFailed(task *ecs.Task) bool {
 	})
 }
 
-// whole reports whether exactly the tasks that should run are running.
+// whole reports whether the service runs all the tasks that it should run, and no others.
 func (v *serviceView) whole() bool {
 	return v.primary != nil && v.primary.RolloutState == ecs.RolloutCompleted && len(v.progress.Deployments) == 1 &&
 		v.ofNew == v.desired && len(v.live) == v.desired
 }
 
-// Proof is how long a task that nothing checks has to run before its end is not a failed start (ecs.md 3.2.3).
+// Proof is how long a task without health checks must run before its end no longer counts as a failed start (ecs.md
+// 3.2.3).
 const Proof = 40 * time.Second
 
-// provenAt returns when all tasks will have run for Proof, or the zero time if they have, or if something checks
-// them.
+// provenAt returns the time at which all tasks will have run for Proof. It returns the zero time if they have already,
+// or if they have health checks.
 func (v *serviceView) provenAt(t *state.Tables, now time.Time) (at time.Time) {
 	if v.primary == nil || len(v.primary.Revision.LoadBalancers) > 0 {
 		return at
@@ -174,7 +175,7 @@ func (v *serviceView) provenAt(t *state.Tables, now time.Time) (at time.Time) {
 
 func checked(c ecs.ContainerDefinition) bool { return c.HealthCheck != nil }
 
-// failedNow reports whether the last failure of a task is a reason for the present state.
+// failedNow reports whether the last failure of a task is a cause of the present state.
 func (v *serviceView) failedNow() bool {
 	return v.failed != nil && v.primary != nil &&
 		(v.running < v.desired || v.primary.RolloutState != ecs.RolloutCompleted)
@@ -187,7 +188,7 @@ func Failed(task *ecs.Task) bool {
 		task.StopCode == ecs.ServiceSchedulerInitiated && strings.HasPrefix(task.StoppedReason, unhealthy)
 }
 
-// deployments adds which deployments failed, and why their tasks did.
+// deployments adds which deployments failed, and why their tasks failed.
 func (a *Answer) deployments(t *state.Tables, svc *ecs.Service, v serviceView, now time.Time) {
 	for _, d := range v.progress.Deployments {
 		if d.RolloutState == ecs.RolloutFailed && d.ID != v.given {
@@ -239,8 +240,8 @@ func revision(t *state.Tables, revisionARN string) string {
 	return "a revision that is forgotten"
 }
 
-// rolledBack adds that the latest deployment was rolled back, and why: the service does not run what was last
-// asked for, however well it runs.
+// rolledBack adds that the latest deployment was rolled back, and why. This is reported even if all tasks run, because
+// the service does not run the task definition that a caller asked for last.
 func (a *Answer) rolledBack(t *state.Tables, v serviceView) {
 	d := v.latest
 	if d == nil || d.Rollback == nil {
@@ -276,7 +277,7 @@ func RetryIn(d *ecs.Deployment, now time.Time) time.Duration {
 	return max(time.Second, d.RetryAt.Sub(now).Round(time.Second))
 }
 
-// of adds why a task stopped, each reason with a prefix.
+// of adds the reasons why a task stopped. Each begins with the introduction.
 func (a *Answer) of(t *state.Tables, task *ecs.Task, introduction string) {
 	told := Answer{Name: arn.LastID(task.TaskARN)}
 	told.stopped(t, task)
@@ -292,7 +293,7 @@ func or(s, otherwise string) string {
 	return s
 }
 
-// missing adds why there are fewer tasks than there should be.
+// missing adds why the service runs fewer tasks than its desired count.
 func (a *Answer) missing(t *state.Tables, svc *ecs.Service, v serviceView) {
 	wanted := 0
 	for _, task := range v.live {
@@ -341,8 +342,9 @@ func (a *Answer) missing(t *state.Tables, svc *ecs.Service, v serviceView) {
 	}
 }
 
-// tooLarge reports whether a task needs more than any instance of the cluster has when it is empty, and adds
-// that as a reason: waiting does not help. An instance that is being launched may be large enough.
+// tooLarge reports whether no instance of the cluster, even without tasks, is large enough for a task, and adds this as
+// a reason, because waiting does not help. It returns false while an instance is being launched, which may be large
+// enough.
 func (a *Answer) tooLarge(t *state.Tables, clusterARN string, r sched.Request) bool {
 	w := launch.World(t, clusterARN)
 	if len(w.Instances) == 0 || launching(t, clusterARN) {
@@ -366,8 +368,8 @@ func instanceNamed(t *state.Tables, instanceARN string) string {
 	return arn.LastID(instanceARN)
 }
 
-// launching reports whether an EC2 instance of the cluster's region is starting. Its user data, which is not
-// read here, decides which cluster it joins.
+// launching reports whether an EC2 instance is starting in the cluster's region. It may join another cluster: that
+// depends on its user data, which is not read here.
 func launching(t *state.Tables, clusterARN string) bool {
 	c, err := arn.Parse(clusterARN)
 	if err != nil {
@@ -381,8 +383,8 @@ func launching(t *state.Tables, clusterARN string) bool {
 	return false
 }
 
-// launches adds what the Auto Scaling groups of the region do to get instances. Which cluster their instances
-// join is in the user data, which is not read here.
+// launches adds whether the Auto Scaling groups of the region are launching instances, or why they are not. Their
+// instances may join another cluster: that depends on their user data, which is not read here.
 func (a *Answer) launches(t *state.Tables, clusterARN string) {
 	c, err := arn.Parse(clusterARN)
 	if err != nil {

@@ -57,7 +57,7 @@ func (a *Answer) stopped(t *state.Tables, task *ecs.Task) {
 	}
 }
 
-// sigterm is the exit code of a program that was ended by SIGTERM.
+// sigterm is the exit code of a program that SIGTERM has ended.
 const sigterm = 143
 
 // unhealthy begins the stop reason of a task that its service stopped because of failed health checks (ecs.md
@@ -152,7 +152,7 @@ func adviceFor(reason string) string {
 	return ""
 }
 
-// stopping adds what a task that is to stop waits for.
+// stopping adds what a task waits for before it stops.
 func (a *Answer) stopping(t *state.Tables, task *ecs.Task) {
 	a.failedChecks(t, task)
 	checks := len(a.Reasons)
@@ -167,7 +167,7 @@ func (a *Answer) stopping(t *state.Tables, task *ecs.Task) {
 	}
 }
 
-// instance adds the reasons why a task's instance does not work.
+// instance adds the problems of a task's instance.
 func (a *Answer) instance(t *state.Tables, task *ecs.Task) {
 	ci, ok := t.ContainerInstances.Get(task.ContainerInstanceARN)
 	switch {
@@ -180,8 +180,8 @@ func (a *Answer) instance(t *state.Tables, task *ecs.Task) {
 	}
 }
 
-// InstanceProblem says what keeps an instance from starting and stopping tasks, and what to do about it.
-// problem is "" when there is no known problem.
+// InstanceProblem returns why an instance cannot start or stop tasks, and what to do about it. problem is "" if there
+// is no known problem.
 func InstanceProblem(ci *ecs.ContainerInstance) (problem, advice string) {
 	switch {
 	case !ci.AgentConnected:
@@ -196,7 +196,8 @@ func InstanceProblem(ci *ecs.ContainerInstance) (problem, advice string) {
 	return "", ""
 }
 
-// Hopeless reports whether an instance's problem stays until a user changes something: its agent may not use Docker.
+// Hopeless reports whether an instance's problem will last until a user changes something: its agent may not use
+// Docker.
 func Hopeless(ci *ecs.ContainerInstance) bool {
 	return ci.AgentConnected && ci.RuntimeStatus == "IMPAIRED" && strings.HasPrefix(ci.RuntimeReason, "Docker refuses ")
 }
@@ -237,8 +238,8 @@ func (a *Answer) starting(t *state.Tables, task *ecs.Task, now time.Time) {
 	}
 }
 
-// holds adds what the agent waits for before it continues with a task, such as a port that is taken. The agent
-// reports it for the whole task, in the reasons of its containers.
+// holds adds what the agent waits for before it continues with a task, such as a port that is in use. The agent reports
+// this for the whole task, in the reasons of all its containers.
 func (a *Answer) holds(task *ecs.Task) {
 	var told []string
 	for _, c := range task.Containers {
@@ -334,7 +335,7 @@ func short(id string) string {
 	return id
 }
 
-// targets adds which of a task's targets get no requests, and why.
+// targets adds which of a task's targets do not get requests, and why.
 func (a *Answer) targets(t *state.Tables, task *ecs.Task) {
 	for _, tt := range task.Targets {
 		if tt.Draining {

@@ -1,6 +1,6 @@
-// Package why explains, in words for people, why a task or a service does not run. It reads a snapshot, asks
-// the scheduler why no instance takes a task, and combines what the agent, the health checks and the service's
-// deployments have left in the state. It is pure, so a command, a page and a log can print the same answer.
+// Package why explains to people why a task or a service does not run. It reads a snapshot: what agents, health checks
+// and deployments have reported. It calls the scheduler to find out why no instance can run a task. It is pure, so a
+// command, a page and a log print the same answer.
 package why
 
 import (
@@ -20,19 +20,19 @@ type Answer struct {
 	Name    string // the task's id, the service's name
 	Cluster string
 	Status  string // for people: "STOPPED", "1 of 2 running, IN_PROGRESS"
-	OK      bool   // everything is as it should be
-	Failed  bool   // it stays like this until a user changes something
+	OK      bool   // the task or the service has no problem
+	Failed  bool   // the problem lasts until a user changes something
 	// Deployment is the id of the service's primary deployment, and TaskDefinition is its task definition.
 	Deployment     string    `json:",omitempty"`
-	DeployedAt     time.Time `json:",omitzero"`  // when it was created; after a rollback, at an earlier time
+	DeployedAt     time.Time `json:",omitzero"`  // when the primary deployment was created, even before a rollback
 	TaskDefinition string    `json:",omitempty"` // FAMILY:REVISION
-	// Steady reports whether a service runs all tasks of its primary deployment, healthy, and no others.
+	// Steady reports whether a service runs all tasks of its primary deployment and no others, and all are healthy.
 	Steady bool `json:",omitempty"`
-	// ProvenAt is set while a service is steady only because its tasks have not ended yet: no load balancer
-	// and no container health check looks at them. It is when all of them will have run for Proof.
+	// ProvenAt is set while a steady service has tasks without health checks that have not run for Proof yet. It is the
+	// time at which all of them will have.
 	ProvenAt time.Time `json:",omitzero"`
-	// Latest is the last change of the service that a caller asked for. After a rollback the service does not
-	// run it.
+	// Latest is the last change of the service that a caller asked for. After a rollback, the service runs an earlier
+	// one.
 	Latest     *Latest `json:",omitempty"`
 	RolledBack bool    `json:",omitempty"` // the latest one was, or is being, rolled back
 	ExitCode   *int    `json:",omitempty"` // of a stopped task: the first that is not 0, or 0
@@ -52,7 +52,7 @@ type Latest struct {
 
 // Reason is one cause. The most important reason comes first.
 type Reason struct {
-	Source string // where it was seen: service, deployment, scheduler, instance, agent, container, health or task
+	Source string // what reported it: service, deployment, scheduler, instance, agent, container, health or task
 	Text   string // a sentence
 	Advice string `json:",omitempty"` // what to do about it
 }

@@ -1,12 +1,12 @@
 // Package alarm evaluates alarms: it reads their metrics, decides their states, and writes what has changed.
 //
-// A composite alarm is evaluated when the state of an alarm in its rule changes. Any other alarm is evaluated
-// only at its own times (alarm.Alarm.Last). The loop sorts alarms by their next evaluation, so the cost of an
-// evaluation does not depend on how many alarms there are.
+// A composite alarm is evaluated when the state of an alarm in its rule changes. Any other alarm is evaluated only at
+// its own times (alarm.Alarm.Last). The loop sorts alarms by their next evaluation, so the cost of an evaluation does
+// not depend on the number of alarms.
 //
-// A state that has not changed is not written. A change is written in one transaction with its history and with the
-// actions that it makes due, which other controllers carry out. After a crash either all of this is written or nothing.
-// In the second case the next evaluation writes it.
+// The controller writes a state only if it has changed. It writes the change in one transaction with its history and
+// with the actions that become due, which other controllers carry out. After a crash either all of this is written or
+// nothing; if nothing is, the next evaluation writes it.
 package alarm
 
 import (
@@ -27,7 +27,7 @@ import (
 type Controller struct {
 	control.Env
 	points *meter.Store
-	pace   scaling.Pace // of alarms that have no pace of their own
+	pace   scaling.Pace // of alarms without the tag berth:pace
 }
 
 // New returns a controller that evaluates the alarms of env's store with the metrics in points. pace is the pace of
@@ -36,9 +36,9 @@ func New(env control.Env, points *meter.Store, pace scaling.Pace) *Controller {
 	return &Controller{env, points, pace}
 }
 
-// Keys returns an alarm whose settings have changed, and the composite alarms whose rules name an alarm whose
-// state has changed. A state that SetAlarmState has set lasts until the next evaluation (ecs.md 7.5), so it
-// does not wake the alarm itself.
+// Keys returns an alarm if its settings have changed. If its state has changed, Keys returns the composite alarms whose
+// rules name it, but not the alarm itself: a state that SetAlarmState has set lasts until the next evaluation (ecs.md
+// 7.5).
 func (c *Controller) Keys(ch state.Change, s *state.Snapshot) (keys []string) {
 	switch ch := ch.(type) {
 	case state.Changed[alarm.Alarm]:
@@ -82,8 +82,8 @@ func (c *Controller) All(s *state.Snapshot) (keys []string) {
 	return keys
 }
 
-// Reconcile evaluates an alarm unless that was done for its latest evaluation time. It returns the time until
-// the next evaluation.
+// Reconcile evaluates an alarm, unless it has been evaluated at its latest evaluation time already. It returns the time
+// until the next evaluation.
 func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, error) {
 	tables := &c.Store.View().Tables
 	a, ok := tables.Alarms.Get(key)

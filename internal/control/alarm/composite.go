@@ -8,8 +8,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// combine computes and writes the state of a composite alarm from the states of its children. It reads only
-// the store, so the step can run again in the transaction if there was another write in between.
+// combine computes the state of a composite alarm from the states of its children, and writes it. It reads only the
+// store, so it can run again inside the transaction if another write came in between.
 func (c *Controller) combine(ctx context.Context, a *alarm.Alarm) error {
 	return c.Commit(ctx, a.ARN, func(tx *state.Tx, m control.Moment) error {
 		a, ok := tx.Alarms.Get(a.ARN)

@@ -1,12 +1,12 @@
-// Package notify carries out the actions of alarms that are SNS topics: it publishes their messages. It also delivers
-// all published messages to the endpoints of subscriptions.
+// Package notify publishes messages for actions of alarms that are SNS topics. It also delivers all published messages
+// to the endpoints of subscriptions.
 //
 // A due action is a row (alarm.Due), and so is a due delivery (topic.Delivery). The transaction that publishes a
-// message deletes the first and writes the second; the delivery is deleted after the endpoint has answered. So a crash
-// loses no message, but a message that was accepted just before it may be sent again, as on AWS.
+// message deletes the due action and writes the deliveries; a delivery is deleted after the endpoint has answered. So a
+// crash loses no message, but a message that an endpoint accepted just before the crash may be sent again, as on AWS.
 //
-// The messages of one subscription are sent a few at a time. So an endpoint that does not answer delays only its own
-// messages, unless as many endpoints hang as there are workers.
+// At most a few messages of one subscription are sent at the same time. So an endpoint that does not answer delays only
+// its own messages, unless there are as many such endpoints as workers.
 package notify
 
 import (
@@ -86,7 +86,7 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 	return c.deliver(ctx, key)
 }
 
-// atOnce is how many messages of a subscription are sent at a time.
+// atOnce is how many messages of a subscription are sent at the same time.
 const atOnce = 8
 
 // deliver sends messages of a subscription that are due, and returns the time until the next one is due. It deletes a
@@ -149,8 +149,9 @@ type result struct {
 	outcome  Outcome
 }
 
-// sendAll sends deliveries at the same time and waits for all of them. One whose message is missing is given up. One
-// that cannot be made for another reason has no result: the error says why, and the loop tries it again later.
+// sendAll sends deliveries at the same time and waits for all of them. If the message of a delivery is missing, the
+// result is a failure that is not repeated. If a request cannot be made for another reason, the delivery has no result;
+// sendAll returns the error, and the loop tries the delivery again later.
 func (c *Controller) sendAll(
 	ctx context.Context, tables *state.Tables, t *topic.Topic, s *topic.Subscription, due []*topic.Delivery,
 ) ([]result, error) {

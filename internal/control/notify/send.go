@@ -67,7 +67,7 @@ func NewSender() Sender {
 
 var errAddress = errors.New("messages are not sent to link-local, multicast and unspecified addresses")
 
-// metadata6 is where EC2 instances reach their metadata service over IPv6.
+// metadata6 is the address of the metadata service of EC2 instances over IPv6.
 var metadata6 = netip.MustParseAddr("fd00:ec2::254")
 
 // allowed refuses addresses. It is called after names are resolved, so a name of such an address is refused too.

@@ -21,7 +21,7 @@ func (s *step) policies() error {
 			}
 		}
 		one := due{Due: d, policy: all[d.Action]}
-		one.alarm, _ = s.tx.Alarms.Get(d.AlarmARN) // it has a row as long as it has due actions
+		one.alarm, _ = s.tx.Alarms.Get(d.AlarmARN) // an alarm with due actions has a row
 		problem := s.problem(one)
 		if problem == "" {
 			called = append(called, one)
@@ -143,7 +143,7 @@ func (s *step) lowAlarm(p *appscaling.Policy) *scaling.Observation {
 func (s *step) follows(d scaling.Decision, now scaling.Situation, acting map[string]due, first due) {
 	by, ok := acting[d.Policy]
 	if !ok {
-		by = first // the capacity is that of a policy that was not called; name one that was
+		by = first // the proposal is from a policy that was not called; name one that was called
 	}
 	cause := appscaling.ByAlarm(by.alarm.Name, by.To, by.policy.Name)
 	s.progress.Hold(d.Reason, s.m.Now)

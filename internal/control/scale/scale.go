@@ -1,13 +1,14 @@
 // Package scale carries out Application Auto Scaling for ECS services: the policies that alarms call, scheduled
 // actions, and new bounds of scalable targets.
 //
-// Of a service it writes only the desired count; control/service does the rest, as if a user had written the count. A
-// step writes the count, the activity and appscaling.Progress, and deletes the due action, in one transaction. So after
-// a crash either all of a step is written or nothing, and a service is not scaled twice for one action.
+// It changes only the desired count of a service; control/service then starts and stops tasks, as if a user had written
+// the count. A step writes the count, the activity and appscaling.Progress, and deletes the due action, in one
+// transaction. So after a crash either all of a step is written or nothing, and a service is not scaled twice for one
+// action.
 //
-// The arithmetic is in package scaling. A policy scales when an action of it is due, which is every minute while its
-// alarm stays in its state (ecs.md 7.5). The other policies that track a target can only prevent a scale-in (ecs.md
-// 6.12).
+// Package scaling computes the new count. An alarm calls its policy by a due action, when it enters its state and every
+// minute while it stays in it (ecs.md 7.5). Target tracking policies that were not called can only prevent a scale-in
+// (ecs.md 6.12).
 package scale
 
 import (
@@ -29,12 +30,12 @@ type Controller struct {
 	pace   scaling.Pace
 }
 
-// New returns the controller. It reads metrics from points before it scales in. pace is that of targets that have none
-// of their own.
+// New returns the controller. It reads metrics from points before it scales in. pace applies to targets without the tag
+// berth:pace.
 func New(points *meter.Store, pace scaling.Pace) *Controller { return &Controller{points, pace} }
 
-// Keys returns the target that a change concerns. A change of a service or a task concerns its target only while an
-// activity waits until enough tasks run.
+// Keys returns the target that a change affects. A change of a service or a task affects its target only while an
+// activity is in progress, that is, until enough tasks run.
 func (*Controller) Keys(c state.Change, s *state.Snapshot) []string {
 	switch c := c.(type) {
 	case state.Changed[appscaling.Target]:
@@ -67,7 +68,7 @@ func waiting(s *state.Snapshot, serviceARN string) []string {
 	return []string{key}
 }
 
-// All returns the keys of all targets, and those in due actions, whose targets may not exist.
+// All returns the keys of all targets, and the keys in due actions, whose targets may not exist.
 func (*Controller) All(s *state.Snapshot) (keys []string) {
 	for t := range s.ScalableTargets.All() {
 		keys = append(keys, t.Key())
@@ -101,7 +102,7 @@ func (c *Controller) Step(tx *state.Tx, key string, m control.Moment) (time.Dura
 	return max(next.Sub(m.Now), time.Millisecond), nil
 }
 
-// forget deletes the due actions of a target that does not exist. An alarm may name a policy that never existed.
+// forget deletes the due actions of a target that does not exist. An alarm may list a policy that never existed.
 func forget(tx *state.Tx, key string, now time.Time) {
 	for d := range tx.Tables.DueActions.By(state.DueActionsByTarget, key) {
 		tx.FinishDue(d, noPolicy, now)

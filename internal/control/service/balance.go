@@ -9,9 +9,9 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Imbalanced reports whether moving a task would even out the availability zones of a service that
-// asks for that (ecs.md 2.8). While a task is protected it is false; again is when the protection
-// ends. The cheapest questions come first.
+// Imbalanced reports whether the service has Availability Zone rebalancing enabled and moving a task would make its
+// zones more equal (ecs.md 2.8). While a task of the service is protected, it returns false, and again is the time at
+// which the last protection ends.
 func (c *cluster) Imbalanced() (is bool, again time.Time) {
 	if c.svc.AvailabilityZoneRebalancing != ecs.RebalancingEnabled || c.svc.Status != ecs.ServiceActive ||
 		launch.CheckRebalancing(c.svc) != nil || !uneven(c.t, c.svc) {
@@ -28,8 +28,8 @@ func (c *cluster) Imbalanced() (is bool, again time.Time) {
 	return is, time.Time{}
 }
 
-// uneven reports whether the numbers of the service's tasks in two zones with ACTIVE instances
-// differ by more than one. The scheduler decides whether the emptier zone can host one more.
+// uneven reports whether the numbers of the service's tasks in two zones with ACTIVE instances differ by more than one.
+// It does not check whether the zone with fewer tasks has room for another one; the scheduler does.
 func uneven(t *state.Tables, svc *ecs.Service) bool {
 	count := make(map[string]int)
 	for zone := range t.ActiveInZones(svc.ClusterARN) {

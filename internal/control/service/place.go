@@ -14,22 +14,20 @@ import (
 	"github.com/berthhq/berth/internal/sched"
 )
 
-// complaint says what keeps a service from its goal: text in the words of an AWS event, and plain
-// in our words if they say more. cause is the part of the text that stays the same while the
-// trouble is the same; "" means all of it.
+// complaint describes why a service cannot start its tasks: text in the words of an AWS event, and plain in our words
+// if they add something. Two complaints with the same cause are about the same problem. If cause is "", the text is the
+// cause.
 type complaint struct{ text, plain, cause string }
 
-// StartsPerStep is the most tasks that one step of a service starts. They are written in one
-// transaction, and none runs before that. The write makes the service dirty, so the next step
-// starts more.
+// StartsPerStep is the maximum number of tasks that one step of a service starts. A step writes its tasks in one
+// transaction, and none of them runs before that. The write causes another step of the service, which starts more.
 const StartsPerStep = 250
 
-// StopsPerStep is the most tasks that one step of a service stops, for the same reason.
+// StopsPerStep is the maximum number of tasks that one step of a service stops, for the same reason.
 const StopsPerStep = 250
 
-// start places the tasks that rollout wants started, and makes those that have a place. What keeps
-// the service from its goal, whether rollout says so or a task has no place, becomes an event when
-// it is new, and again every 6 hours.
+// start makes the tasks of the plan for which the scheduler finds an instance. trouble is the plan's complaint. If
+// tasks cannot be placed, the complaint about these replaces it.
 func (s *step) start(starts []rollout.Start, trouble complaint) {
 	var started []string
 	s.progress.Unplaced = 0
@@ -55,12 +53,13 @@ func (s *step) start(starts []rollout.Start, trouble complaint) {
 		}
 	}
 	if len(started) > 0 {
-		s.tell(fmt.Sprintf("(service %s) has started %d tasks: %s.", s.svc.ServiceName, len(started), names(started)))
+		s.addEvent(fmt.Sprintf("(service %s) has started %d tasks: %s.",
+			s.svc.ServiceName, len(started), names(started)))
 	}
 	s.complain(trouble)
 }
 
-// first returns the part of a start with at most n tasks.
+// first returns x with at most n tasks.
 func first(x rollout.Start, n int) rollout.Start {
 	if x.Count <= n {
 		return x
@@ -69,12 +68,12 @@ func first(x rollout.Start, n int) rollout.Start {
 	return x
 }
 
-// repeats reports whether a complaint is old enough to be repeated.
+// repeats reports whether it is time to repeat a complaint.
 func repeats(p *ecs.ServiceProgress, text string, now time.Time) bool {
 	return text != "" && now.Sub(p.LastComplaintAt) >= ecs.RepeatAfter
 }
 
-// complain adds the event for a complaint once, and every 6 hours while it holds (ecs.md 1.7.4).
+// complain adds an event for a complaint when it is new, and every 6 hours while it lasts (ecs.md 1.7.4).
 func (s *step) complain(c complaint) {
 	cause := cmp.Or(c.cause, c.text)
 	switch {
@@ -85,9 +84,9 @@ func (s *step) complain(c complaint) {
 		return
 	}
 	s.progress.LastComplaint, s.progress.LastComplaintAt = cause, s.now
-	s.tell(c.text)
+	s.addEvent(c.text)
 	if c.plain != "" {
-		s.tell(fmt.Sprintf("(service %s) %s.", s.svc.ServiceName, c.plain))
+		s.addEvent(fmt.Sprintf("(service %s) %s.", s.svc.ServiceName, c.plain))
 	}
 }
 
@@ -101,7 +100,7 @@ func (s *step) unable(err error) complaint {
 	}
 }
 
-// place makes up to x.Count tasks; why is the complaint about those without a place.
+// place makes up to x.Count tasks. why is the complaint if some of them could not be placed.
 func (s *step) place(spec *launch.Spec, x rollout.Start) (placed []string, why complaint) {
 	for _, part := range spec.Parts(s.divided(spec), x.Count) {
 		some, trouble := s.placePart(&part.Spec, part.Count, x.InstanceARNs)
@@ -128,8 +127,8 @@ func (s *step) divided(spec *launch.Spec) map[string]int {
 	return have
 }
 
-// placePart makes up to n tasks of one capacity provider, or of none. Tasks for which there is no room wait if managed
-// scaling launches instances for the capacity provider (ecs.md 4.11).
+// placePart makes up to n tasks of one capacity provider, or without one. If managed scaling launches instances for the
+// capacity provider, tasks for which no instance has room wait (ecs.md 4.11).
 func (s *step) placePart(spec *launch.Spec, n int, instances []string) (placed []string, why complaint) {
 	req, err := spec.Request(n)
 	if err != nil {
@@ -169,7 +168,7 @@ func (s *step) placePart(spec *launch.Spec, n int, instances []string) (placed [
 	return placed, why
 }
 
-// wait makes up to n tasks that wait for their capacity provider. why is set if some of them may not wait.
+// wait makes up to n tasks that wait for their capacity provider. why is set if the limit of waiting tasks is reached.
 func (s *step) wait(spec *launch.Spec, n int) (waiting []string, why complaint) {
 	room := launch.ProvisioningRoom(&s.tx.Tables, s.svc.ClusterARN)
 	if n > room {
@@ -187,9 +186,8 @@ func (s *step) wait(spec *launch.Spec, n int) (waiting []string, why complaint) 
 	return waiting, why
 }
 
-// unplaced returns the complaint about tasks without a place: AWS's text with the closest instance,
-// and ours with all of them. Which instance is the closest changes with every task in the cluster,
-// and does not make the complaint a new one.
+// unplaced returns the complaint about tasks that could not be placed: AWS's text with the closest matching instance,
+// and ours with all instances. The cause does not name the closest instance, which changes often.
 func (s *step) unplaced(plan sched.Result) complaint {
 	f := plan.Failures[0]
 	c := complaint{text: f.Event(s.svc.ServiceName), cause: sched.Failure{Reason: f.Reason}.Event(s.svc.ServiceName)}
@@ -197,7 +195,7 @@ func (s *step) unplaced(plan sched.Result) complaint {
 	case f.Reason == sched.ReasonNoInstances, f.Reason == sched.ReasonEmptyProvider: // the detail adds nothing
 	case len(plan.Refusals) > 0:
 		c.plain = "placement in detail: " + launch.Explain(plan.Refusals[f.Request], f.InstanceARN)
-	default: // of a daemon, whose tasks are for given instances
+	default: // a daemon service: each of its tasks is for a given instance
 		c.plain = "placement in detail: " + launch.ExplainFailures(plan.Failures)
 	}
 	return c

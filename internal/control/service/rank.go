@@ -7,8 +7,7 @@ import (
 	"github.com/berthhq/berth/internal/sched"
 )
 
-// StopRanks implements rollout.Cluster. It asks the scheduler, which looks at the whole cluster
-// (ecs.md 2.7).
+// StopRanks implements rollout.Cluster. The scheduler determines the ranks from the whole cluster (ecs.md 2.7).
 func (c *cluster) StopRanks(tasks []rollout.Candidate) []int {
 	ranks := make([]int, len(tasks))
 	strategies, err := launch.ParseStrategies(c.svc.PlacementStrategy)

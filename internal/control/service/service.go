@@ -1,11 +1,11 @@
-// Package service keeps each ECS service at its desired tasks. It asks package rollout for the next
-// step of the service and package sched where new tasks go, and writes both answers to the state in
-// one transaction.
+// Package service keeps the desired number of tasks of each ECS service running. Package rollout decides the next step
+// of the service, and package sched chooses the instances of new tasks. The controller writes the result to the state
+// in one transaction.
 //
-// It writes the progress of services, their service deployments once these have started, and the
-// start and the desired end of their tasks. It does not start or stop containers, and does not know
-// agents or load balancers: it reads what dispatch, publish and control/target have written about
-// them. Of what users ask for it writes one thing only: the end of a deleted service.
+// It writes the progress of services, their service deployments after these have started, the rows of new tasks, and
+// the desired status of tasks. It does not start or stop containers, and does not call agents or load balancers: it
+// reads what dispatch, publish and control/target have written about them. It changes the row of a service only to end
+// a deleted service.
 package service
 
 import (
@@ -21,22 +21,21 @@ import (
 
 // Config has the controller's times.
 type Config struct {
-	// HealthyAfter is how long a task without any check must have run to be healthy. AWS: 40 s
-	// (ecs.md 3.2.3).
+	// HealthyAfter is how long a task without health checks must run before it counts as healthy. AWS: 40 s (ecs.md
+	// 3.2.3).
 	HealthyAfter time.Duration
-	// RetryBase is the first delay after a failed launch; it doubles with each further one, up to
-	// 15 minutes. Zero means no delay (ecs.md 3.4).
+	// RetryBase is the delay after the first failed start. It doubles with each further one, up to 15 minutes. Zero
+	// means no delay (ecs.md 3.4).
 	RetryBase time.Duration
-	// StableAfter is how long a task must have been RUNNING for its end not to count as a failed
-	// start. Zero selects AWS's rule: a task that was RUNNING never counts as failed (ecs.md 3.4,
-	// 3.5.2).
+	// StableAfter is a time in RUNNING. If a task ends earlier, this counts as a failed start. Zero selects AWS's rule:
+	// a task that was RUNNING never counts as a failed start (ecs.md 3.4, 3.5.2).
 	StableAfter time.Duration
-	// PlaceAgain is how often to try again to place tasks if nothing has changed.
+	// PlaceAgain is the delay before another attempt to place tasks if nothing changes in the meantime.
 	PlaceAgain time.Duration
 }
 
-// Usual returns the times of a server. AWS waits longer because of its size; a single machine need not
-// (docs/decisions/0010-pace.md). StableAfter is not that of AWS (docs/decisions/0360-early-ends.md).
+// Usual returns the times that a server uses. Some are shorter than those of AWS, whose clusters are larger
+// (docs/decisions/0010-pace.md). StableAfter differs from AWS's rule (docs/decisions/0360-early-ends.md).
 func Usual() Config {
 	return Config{
 		HealthyAfter: time.Second, RetryBase: 2 * time.Second, PlaceAgain: 10 * time.Second,
@@ -73,16 +72,16 @@ func (c *Controller) Keys(ch state.Change, s *state.Snapshot) []string {
 		}
 	case state.Changed[elb.TargetHealth]:
 		return servicesBehind(s, elb.GroupOfTargetKey(ch.Key))
-	case state.Changed[elb.Target]: // it may have been deregistered by hand
+	case state.Changed[elb.Target]: // a user may have deregistered it
 		return servicesBehind(s, ch.Last().TargetGroupARN)
-	case state.Changed[elb.Rule]: // targets without a rule are unused, whatever their health
+	case state.Changed[elb.Rule]: // a rule decides whether targets are in use, and so whether their health counts
 		return servicesOfRule(ch, s)
 	}
 	return nil
 }
 
-// daemonsLeftBy returns the daemon services with a task on a draining instance which another task
-// has just left: daemons leave last (ecs.md 1.3.12), and no other change would wake them.
+// daemonsLeftBy returns the daemon services of a draining instance if the changed task has just left it. Their tasks
+// stop after all others (ecs.md 1.3.12), and no other change affects these services.
 func daemonsLeftBy(ch state.Changed[ecs.Task], s *state.Snapshot) (keys []string) {
 	was, is := ch.Old, ch.New
 	if was == nil || was.LastStatus == ecs.Stopped || is != nil && is.LastStatus != ecs.Stopped {
@@ -99,13 +98,13 @@ func daemonsLeftBy(ch state.Changed[ecs.Task], s *state.Snapshot) (keys []string
 	return keys
 }
 
-// matters reports whether a change of a container instance can affect services. Most changes only
-// count the messages of its session.
+// matters reports whether a change of a container instance can affect services. Most changes only count the messages of
+// the agent's session.
 func matters(ch state.Changed[ecs.ContainerInstance]) bool {
 	return ch.Old == nil || ch.New == nil || !reflect.DeepEqual(forServices(*ch.Old), forServices(*ch.New))
 }
 
-// forServices returns a container instance without what no service depends on.
+// forServices returns a copy of a container instance without the fields that do not affect services.
 func forServices(i ecs.ContainerInstance) ecs.ContainerInstance {
 	i.StatusReason, i.Tags, i.Version, i.Sequence, i.ClientToken = "", nil, 0, 0, ""
 	i.AgentHash, i.DockerVersion = "", ""
@@ -129,8 +128,7 @@ func servicesBehind(s *state.Snapshot, targetGroupARN string) (keys []string) {
 	return keys
 }
 
-// servicesOfRule returns the services behind the target groups to which a rule forwards, or did
-// before.
+// servicesOfRule returns the services of the target groups to which a rule forwards, or forwarded before the change.
 func servicesOfRule(ch state.Changed[elb.Rule], s *state.Snapshot) (keys []string) {
 	for _, r := range []*elb.Rule{ch.Old, ch.New} {
 		if r == nil {
@@ -151,7 +149,7 @@ func (c *Controller) All(s *state.Snapshot) (keys []string) {
 	return keys
 }
 
-// Step does the next step of one service.
+// Step carries out the next step of one service. It returns the time after which to call it again without a change.
 func (c *Controller) Step(tx *state.Tx, key string, m control.Moment) (time.Duration, error) {
 	svc, ok := tx.Services.Get(key)
 	if !ok || svc.Status == ecs.ServiceInactive {
@@ -168,8 +166,8 @@ func (c *Controller) plan(t *state.Tables, svc *ecs.Service, now time.Time) roll
 	return rollout.Next(c.view(t, svc, now), now)
 }
 
-// nextLook returns when to look again without a change: when the plan says, when tasks without a
-// place are tried again, or when a complaint is repeated, whichever is first.
+// nextLook returns the time until the next step if nothing changes: the plan's time, the next attempt to place tasks,
+// or the time to repeat a complaint, whichever is first.
 func (c *Controller) nextLook(progress *ecs.ServiceProgress, plan rollout.Plan, now time.Time) time.Duration {
 	again := until(plan.WakeAt, now)
 	soonest := func(d time.Duration) {

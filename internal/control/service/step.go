@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// namedTasks is how many tasks an event names before it only counts the rest.
+// namedTasks is how many tasks an event names; it gives the number of the others.
 const namedTasks = 10
 
 // step carries out one plan in a transaction.
@@ -31,8 +31,8 @@ func (s *step) carryOut(p rollout.Plan) {
 	s.mark(p.Update)
 	s.note(p.Healthy, func(t *ecs.Task) { t.WasHealthy = true })
 	s.note(p.Ended, func(t *ecs.Task) { t.EndCounted = true })
-	for _, e := range p.Event { // they explain the stops and starts that follow
-		s.tell(e.Message)
+	for _, e := range p.Event { // these come before the events of stop and start, since they give the reason
+		s.addEvent(e.Message)
 	}
 	s.stop(p.Stop)
 	s.start(p.Start, complaint{text: p.Complaint, plain: p.Detail})
@@ -41,7 +41,7 @@ func (s *step) carryOut(p rollout.Plan) {
 	s.tx.ServiceProgress.Put(&s.progress)
 }
 
-// note changes tasks of which the plan says so.
+// note applies a change to copies of tasks and writes them.
 func (s *step) note(tasks []string, what func(*ecs.Task)) {
 	for _, key := range tasks {
 		if t, ok := s.tx.Tasks.Get(key); ok {
@@ -52,7 +52,7 @@ func (s *step) note(tasks []string, what func(*ecs.Task)) {
 	}
 }
 
-// mark writes the deployments that the plan changed, and updates the latest service deployment.
+// mark stores the deployments that the plan changed, and updates the latest service deployment.
 func (s *step) mark(marks []ecs.Deployment) {
 	all := slices.Clone(s.progress.Deployments)
 	for _, m := range marks {
@@ -106,7 +106,7 @@ func (s *step) stop(stops []rollout.Stop) {
 			continue
 		}
 		n := t.Stop(ecs.ServiceSchedulerInitiated, x.Reason, s.now)
-		n.EndCounted = true // the plan that stops a task has counted its end
+		n.EndCounted = true // a plan that stops a task has already counted its end
 		s.tx.Tasks.Put(n)
 		if n.LastStatus == ecs.Deactivating {
 			draining[t.StartedBy]++
@@ -118,15 +118,15 @@ func (s *step) stop(stops []rollout.Stop) {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(draining)) {
-		s.tell(fmt.Sprintf("(service %s, taskSet %s) has begun draining connections on %d tasks.",
+		s.addEvent(fmt.Sprintf("(service %s, taskSet %s) has begun draining connections on %d tasks.",
 			s.svc.ServiceName, id, draining[id]))
 	}
 	if len(running) > 0 {
-		s.tell(fmt.Sprintf("(service %s) has stopped %d running tasks: %s.", s.svc.ServiceName,
+		s.addEvent(fmt.Sprintf("(service %s) has stopped %d running tasks: %s.", s.svc.ServiceName,
 			len(running), names(running)))
 	}
 	if pending > 0 {
-		s.tell(fmt.Sprintf("(service %s) stopped %d pending tasks.", s.svc.ServiceName, pending))
+		s.addEvent(fmt.Sprintf("(service %s) stopped %d pending tasks.", s.svc.ServiceName, pending))
 	}
 }
 
@@ -144,7 +144,7 @@ func names(tasks []string) string {
 	return b.String()
 }
 
-func (s *step) tell(message string) { s.tx.AddServiceEvent(s.svc.ServiceARN, message, s.now) }
+func (s *step) addEvent(message string) { s.tx.AddServiceEvent(s.svc.ServiceARN, message, s.now) }
 
 // finishDeletion ends a deleted service once its last task has stopped (ecs.md 3.1.1).
 func (s *step) finishDeletion() {

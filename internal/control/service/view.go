@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// view returns a service as rollout sees it.
+// view returns the input of package rollout for a service.
 func (c *Controller) view(t *state.Tables, svc *ecs.Service, now time.Time) rollout.View {
 	v := rollout.View{
 		Service: svc, Progress: t.Progress(svc.ServiceARN),
