@@ -92,6 +92,7 @@ func TestSimulateServer(t *testing.T) {
 			return
 		}
 		var in struct {
+			EndTime           int64
 			MetricDataQueries []struct {
 				MetricStat struct{ Metric json.RawMessage }
 			}
@@ -100,8 +101,8 @@ func TestSimulateServer(t *testing.T) {
 			!strings.Contains(string(in.MetricDataQueries[0].MetricStat.Metric), `"targetgroup/chat/11"`) {
 			w.WriteHeader(http.StatusBadRequest)
 		}
-		end := time.Now().Truncate(time.Minute).Unix()
-		fmt.Fprintf(w, `{"MetricDataResults":[{"Timestamps":[%d,%d],"Values":[600,1200]}]}`, end-3600, end-60)
+		fmt.Fprintf(w, `{"MetricDataResults":[{"Timestamps":[%d,%d],"Values":[600,1200]}]}`, in.EndTime-3600,
+			in.EndTime-60)
 	})
 	code, out, messages := invoke(t, "simulate", "--data", d.Path, "--load", "chat=recorded,cpu=2ms")
 	if code != 0 || !strings.Contains(out, "0–20 requests/s") || !strings.Contains(out, "to 2030-01-07 01:00") {
