@@ -20,6 +20,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -55,11 +56,17 @@ type Stack struct {
 
 	CapacityProviders []*ecs.CapacityProvider
 
+	GroupPolicies  []*groupscaling.Policy
+	GroupSchedules []*groupscaling.Scheduled
+
 	ScalableTargets  []*appscaling.Target
 	ScalingPolicies  []*appscaling.Policy
 	ScheduledActions []*appscaling.Scheduled
 	// Alarms are the alarms of users. The alarms of target tracking policies are made from the policies.
 	Alarms []*alarm.Alarm
+
+	// LeftOut says what Export has left out, and why; a simulation would do without it.
+	LeftOut []string `json:",omitempty"`
 }
 
 // table describes a member of a Stack, which is a list of rows.
@@ -87,16 +94,10 @@ var tables = []table{
 		keepDefinition, func(tx *state.Tx, d *ecs.TaskDefinition) { tx.TaskDefinitions.Put(d) }),
 	rows("Services", func(s *Stack) *[]*ecs.Service { return &s.Services },
 		func(t *state.Tables) state.Table[ecs.Service] { return t.Services },
-		func(s *Stack, _ *state.Tables, v *ecs.Service) bool {
-			v.Tags, v.ClientToken, v.ParameterHash, v.CreatedBy, v.RoleARN = nil, "", "", "", ""
-			return s.owns(v.ServiceARN) && v.Status == ecs.ServiceActive
-		}, func(tx *state.Tx, v *ecs.Service) { tx.Services.Put(v) }),
+		keepService, func(tx *state.Tx, v *ecs.Service) { tx.Services.Put(v) }),
 	rows("Revisions", func(s *Stack) *[]*ecs.ServiceRevision { return &s.Revisions },
 		func(t *state.Tables) state.Table[ecs.ServiceRevision] { return t.ServiceRevisions },
-		func(s *Stack, t *state.Tables, r *ecs.ServiceRevision) bool {
-			d := t.Progress(r.ServiceARN).Primary()
-			return s.owns(r.ServiceARN) && d != nil && d.Revision.ServiceRevisionARN == r.ServiceRevisionARN
-		}, func(*state.Tx, *ecs.ServiceRevision) {}), // deploy.Start writes them
+		keepRevision, func(*state.Tx, *ecs.ServiceRevision) {}), // deploy.Start writes them
 	rows("LoadBalancers", func(s *Stack) *[]*elb.LoadBalancer { return &s.LoadBalancers },
 		func(t *state.Tables) state.Table[elb.LoadBalancer] { return t.LoadBalancers },
 		func(s *Stack, _ *state.Tables, v *elb.LoadBalancer) bool { v.Tags = nil; return s.owns(v.ARN) },
@@ -124,31 +125,32 @@ var tables = []table{
 		keepTemplate, func(tx *state.Tx, v *fleet.LaunchTemplate) { tx.LaunchTemplates.Put(v) }),
 	rows("Groups", func(s *Stack) *[]*fleet.AutoScalingGroup { return &s.Groups },
 		func(t *state.Tables) state.Table[fleet.AutoScalingGroup] { return t.AutoScalingGroups },
-		func(s *Stack, _ *state.Tables, v *fleet.AutoScalingGroup) bool {
-			v.Tags, v.Note = nil, ""
-			return v.Region == s.Region && v.Account == s.Account && v.Status == ""
-		}, func(tx *state.Tx, v *fleet.AutoScalingGroup) { tx.AutoScalingGroups.Put(v) }),
+		keepGroup, func(tx *state.Tx, v *fleet.AutoScalingGroup) { tx.AutoScalingGroups.Put(v) }),
 	rows("CapacityProviders", func(s *Stack) *[]*ecs.CapacityProvider { return &s.CapacityProviders },
 		func(t *state.Tables) state.Table[ecs.CapacityProvider] { return t.CapacityProviders },
-		func(s *Stack, _ *state.Tables, v *ecs.CapacityProvider) bool {
-			v.Tags = nil
-			return s.owns(v.CapacityProviderARN)
-		}, func(tx *state.Tx, v *ecs.CapacityProvider) { tx.CapacityProviders.Put(v) }),
+		keepProvider, func(tx *state.Tx, v *ecs.CapacityProvider) { tx.CapacityProviders.Put(v) }),
+	rows("GroupPolicies", func(s *Stack) *[]*groupscaling.Policy { return &s.GroupPolicies },
+		func(t *state.Tables) state.Table[groupscaling.Policy] { return t.GroupPolicies },
+		func(s *Stack, _ *state.Tables, v *groupscaling.Policy) bool {
+			return s.hasGroup(fleet.Key(v.Region, v.Account, v.Group))
+		}, func(tx *state.Tx, v *groupscaling.Policy) { tx.GroupPolicies.Put(v) }),
+	rows("GroupSchedules", func(s *Stack) *[]*groupscaling.Scheduled { return &s.GroupSchedules },
+		func(t *state.Tables) state.Table[groupscaling.Scheduled] { return t.GroupSchedules },
+		func(s *Stack, _ *state.Tables, v *groupscaling.Scheduled) bool {
+			return s.hasGroup(fleet.Key(v.Region, v.Account, v.Group))
+		}, func(tx *state.Tx, v *groupscaling.Scheduled) { tx.GroupSchedules.Put(v) }),
 	rows("ScalableTargets", func(s *Stack) *[]*appscaling.Target { return &s.ScalableTargets },
 		func(t *state.Tables) state.Table[appscaling.Target] { return t.ScalableTargets },
-		func(s *Stack, _ *state.Tables, v *appscaling.Target) bool {
-			v.Tags = nil
-			return v.Region == s.Region && v.Account == s.Account
-		}, func(tx *state.Tx, v *appscaling.Target) { tx.ScalableTargets.Put(v) }),
+		keepTarget, func(tx *state.Tx, v *appscaling.Target) { tx.ScalableTargets.Put(v) }),
 	rows("ScalingPolicies", func(s *Stack) *[]*appscaling.Policy { return &s.ScalingPolicies },
 		func(t *state.Tables) state.Table[appscaling.Policy] { return t.ScalingPolicies },
 		func(s *Stack, _ *state.Tables, v *appscaling.Policy) bool {
-			return v.Region == s.Region && v.Account == s.Account
+			return s.hasTarget(v.Region, v.Account, v.ResourceID)
 		}, func(tx *state.Tx, v *appscaling.Policy) { tx.ScalingPolicies.Put(v) }),
 	rows("ScheduledActions", func(s *Stack) *[]*appscaling.Scheduled { return &s.ScheduledActions },
 		func(t *state.Tables) state.Table[appscaling.Scheduled] { return t.ScheduledActions },
 		func(s *Stack, _ *state.Tables, v *appscaling.Scheduled) bool {
-			return v.Region == s.Region && v.Account == s.Account
+			return s.hasTarget(v.Region, v.Account, v.ResourceID)
 		}, func(tx *state.Tx, v *appscaling.Scheduled) { tx.ScheduledActions.Put(v) }),
 	rows("Alarms", func(s *Stack) *[]*alarm.Alarm { return &s.Alarms },
 		func(t *state.Tables) state.Table[alarm.Alarm] { return t.Alarms },
@@ -193,56 +195,6 @@ func (s *Stack) owns(text string) bool {
 	return arn.Region(text) == s.Region && arn.Account(text) == s.Account
 }
 
-// keepRule keeps only the actions of a rule, because its conditions may contain secrets, such as the value of a header.
-func keepRule(s *Stack, _ *state.Tables, r *elb.Rule) bool {
-	r.Tags, r.Conditions = nil, nil
-	r.Actions = slices.DeleteFunc(slices.Clone(r.Actions), func(a elb.Action) bool { return a.Forward == nil })
-	return s.owns(r.ARN) && len(r.Actions) > 0
-}
-
-// keepDefinition removes environments, commands and the like, because they often contain secrets.
-func keepDefinition(s *Stack, t *state.Tables, d *ecs.TaskDefinition) bool {
-	used := false
-	for range t.ServiceProgress.By(state.ServiceProgressByTaskDefinition, d.TaskDefinitionARN) {
-		used = true
-	}
-	containers := make([]ecs.ContainerDefinition, len(d.ContainerDefinitions))
-	for i, c := range d.ContainerDefinitions {
-		containers[i] = ecs.ContainerDefinition{
-			Name: c.Name, Image: c.Image, CPU: c.CPU, Memory: c.Memory, MemoryReservation: c.MemoryReservation,
-			Essential: c.Essential, PortMappings: c.PortMappings, StopTimeout: c.StopTimeout,
-			ResourceRequirements: c.ResourceRequirements,
-		}
-		if h := c.HealthCheck; h != nil {
-			containers[i].HealthCheck = &ecs.HealthCheck{Interval: h.Interval, Timeout: h.Timeout, Retries: h.Retries,
-				StartPeriod: h.StartPeriod}
-		}
-	}
-	d.ContainerDefinitions, d.Volumes, d.Tags, d.Zeros = containers, nil, nil, nil
-	d.TaskRoleARN, d.ExecutionRoleARN, d.RegisteredBy = "", "", ""
-	return used && s.owns(d.TaskDefinitionARN)
-}
-
-func keepTemplate(s *Stack, _ *state.Tables, t *fleet.LaunchTemplate) bool {
-	t.Versions = slices.Clone(t.Versions)
-	for i := range t.Versions {
-		t.Versions[i].Data = plainLaunch(t.Versions[i].Data)
-	}
-	t.Tags, t.ClientToken = nil, ""
-	return t.Region == s.Region && t.Account == s.Account
-}
-
-// keepAlarm leaves out the alarms of policies, which a simulation makes from the policies.
-func keepAlarm(s *Stack, t *state.Tables, a *alarm.Alarm) bool {
-	for _, p := range s.ScalingPolicies {
-		if slices.Contains(p.AlarmARNs(), a.ARN) {
-			return false
-		}
-	}
-	a.Tags = nil
-	return s.owns(a.ARN)
-}
-
 // joins matches the name of the cluster in user data.
 var joins = regexp.MustCompile(`ECS_CLUSTER=["']?([A-Za-z0-9_-]{1,255})`)
 
@@ -275,6 +227,7 @@ func Export(t *state.Tables, region, account string) *Stack {
 	for _, tb := range tables {
 		tb.export(s, t)
 	}
+	s.leaveHooks(t)
 	return s
 }
 
@@ -319,6 +272,8 @@ func (s *Stack) read(dec *json.Decoder, data []byte, at position) error {
 			err = dec.Decode(&s.Region)
 		case "Account":
 			err = dec.Decode(&s.Account)
+		case "LeftOut":
+			err = dec.Decode(&s.LeftOut)
 		default:
 			err = s.readList(dec, data, at, fmt.Sprint(key))
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/mem"
@@ -74,6 +75,29 @@ func fill(tx *state.Tx) {
 	tx.AutoScalingGroups.Put(&fleet.AutoScalingGroup{Name: "asg", ID: "1", Region: region, Account: account, Max: 9,
 		Desired: 2, Zones: []string{region + "a"}, Launch: fleet.LaunchSource{Configuration: "lc"}, Tags: tags})
 	fillScaling(tx, tags)
+	fillGroup(tx, tags)
+}
+
+// fillGroup gives the group a capacity provider, two policies, a scheduled action and a lifecycle hook.
+func fillGroup(tx *state.Tx, tags tag.Set) {
+	g, _ := tx.AutoScalingGroups.Get(fleet.Key(region, account, "asg"))
+	tx.CapacityProviders.Put(&ecs.CapacityProvider{CapacityProviderARN: ecs.ARN(region, account,
+		ecs.TypeCapacityProvider, "cp"), Name: "cp", Status: ecs.CapacityProviderActive, Tags: tags,
+		AutoScalingGroupProvider: ecs.AutoScalingGroupProvider{AutoScalingGroupARN: g.ARN(),
+			ManagedScaling: ecs.DefaultManagedScaling()}})
+	cpu := &groupscaling.Policy{ID: "g", Region: region, Account: account, Group: "asg", Name: "cpu",
+		Type: groupscaling.TargetTracking, Tracking: &appscaling.Tracking{HighID: "gh", LowID: "gl",
+			Tracking: scaling.Tracking{Target: 50}, Predefined: &appscaling.Predefined{Type: groupscaling.AverageCPU}}}
+	tx.PutGroupPolicy(cpu, now)
+	out := &groupscaling.Policy{ID: "o", Region: region, Account: account, Group: "asg", Name: "out",
+		Type: groupscaling.Simple, Adjusts: &groupscaling.SimpleRule{Adjustment: scaling.ChangeInCapacity, By: 1}}
+	tx.PutGroupPolicy(out, now)
+	tx.Alarms.Put(&alarm.Alarm{ARN: alarm.ARN(region, account, "busy"), Name: "busy", Region: region, Account: account,
+		Condition: scaling.Condition{Period: time.Minute, Periods: 5}, AlarmActions: []string{out.ARN()}})
+	tx.GroupSchedules.Put(&groupscaling.Scheduled{ID: "gs", Region: region, Account: account, Group: "asg", Name: "day",
+		Min: new(2), Recurrence: "0 8 * * *", Next: now.Add(24 * time.Hour)})
+	tx.LifecycleHooks.Put(&fleet.Hook{Region: region, Account: account, Group: "asg", Name: "warm-up",
+		Metadata: secret})
 }
 
 func fillScaling(tx *state.Tx, tags tag.Set) {
@@ -93,14 +117,20 @@ func fillScaling(tx *state.Tx, tags tag.Set) {
 		Name: "night", Schedule: "cron(0 20 * * ? *)", CreatedAt: now})
 }
 
-func exported(t *testing.T) (*Stack, []byte) {
+func exported(t *testing.T, changes ...func(*state.Tx)) (*Stack, []byte) {
 	t.Helper()
 	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	if err := store.Update(t.Context(), func(tx *state.Tx) error { fill(tx); return nil }); err != nil {
+	if err := store.Update(t.Context(), func(tx *state.Tx) error {
+		fill(tx)
+		for _, change := range changes {
+			change(tx)
+		}
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	s := Export(&store.View().Tables, region, account)
@@ -126,10 +156,14 @@ func TestExport(t *testing.T) {
 		counts = append(counts, tb.rows(s))
 	}
 	// Clusters, task definitions, services, revisions, balancers, groups, listeners, rules, launch configurations,
-	// templates, groups, capacity providers, targets, policies, scheduled actions, alarms: those of the policy
-	// are left out.
-	if want := []int{1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 1, 1, 1}; !reflect.DeepEqual(counts, want) {
+	// templates, groups, capacity providers, policies and scheduled actions of groups, targets, policies, scheduled
+	// actions, alarms: those of policies are left out.
+	if want := []int{1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 1, 2, 1, 1, 1, 1, 2}; !reflect.DeepEqual(counts, want) {
 		t.Errorf("%v rows, want %v", counts, want)
+	}
+	hook := `lifecycle hook "warm-up" of group "asg": a simulation has nobody who completes its actions`
+	if len(s.LeftOut) != 1 || s.LeftOut[0] != hook {
+		t.Errorf("left out: %q", s.LeftOut)
 	}
 	again, err := Read(bytes.NewReader(text))
 	if err != nil {
@@ -137,6 +171,73 @@ func TestExport(t *testing.T) {
 	}
 	if !reflect.DeepEqual(again, s) {
 		t.Errorf("%+v is read as %+v", s, again)
+	}
+}
+
+// damages are states in which something refers to what does not exist any more, or is being deleted.
+var damages = map[string]struct {
+	change func(*state.Tx)
+	left   string // what LeftOut has then; "" is nothing more
+}{
+	"inactive cluster": {func(tx *state.Tx) {
+		c, _ := tx.Clusters.Get(ecs.ARN(region, account, ecs.TypeCluster, "prod"))
+		n := *c
+		n.Status = "INACTIVE"
+		tx.Clusters.Put(&n)
+	}, `service "web" has no deployment`},
+	"deleted service": {func(tx *state.Tx) {
+		tx.Services.Delete(ecs.ARN(region, account, ecs.TypeService, "prod/web"))
+	}, `the scaling of "service/prod/web"`},
+	"no task definition": {func(tx *state.Tx) {
+		tx.TaskDefinitions.Delete(ecs.ARN(region, account, ecs.TypeTaskDefinition, "web:1"))
+	}, `service "web" has no deployment`},
+	"no deployment": {func(tx *state.Tx) {
+		tx.ServiceProgress.Delete(ecs.ARN(region, account, ecs.TypeService, "prod/web"))
+	}, `service "web" has no deployment`},
+	"no target group": {func(tx *state.Tx) { tx.TargetGroups.Delete(group) }, `service "web": its target group`},
+	"no configuration": {func(tx *state.Tx) { tx.LaunchConfigurations.Delete(fleet.Key(region, account, "lc")) },
+		`group "asg": the launch configuration "lc"`},
+	"no group": {func(tx *state.Tx) { tx.AutoScalingGroups.Delete(fleet.Key(region, account, "asg")) },
+		`capacity provider "cp": its Auto Scaling group`},
+	"group being deleted": {func(tx *state.Tx) {
+		if g, ok := tx.AutoScalingGroups.Get(fleet.Key(region, account, "asg")); ok {
+			n := g.Clone()
+			n.Status = fleet.DeleteInProgress
+			tx.AutoScalingGroups.Put(n)
+		}
+	}, `capacity provider "cp": its Auto Scaling group`},
+	"inactive provider": {func(tx *state.Tx) {
+		p, _ := tx.CapacityProviders.Get(ecs.ARN(region, account, ecs.TypeCapacityProvider, "cp"))
+		n := *p
+		n.Status = ecs.CapacityProviderInactive
+		tx.CapacityProviders.Put(&n)
+	}, ""},
+	"no target": {func(tx *state.Tx) {
+		tx.ScalableTargets.Delete(appscaling.Key(region, account, "service/prod/web"))
+	}, ""},
+}
+
+// What is exported can be read, in whatever state the server is, and what was left out has a reason.
+func TestExportIsReadable(t *testing.T) {
+	for name, d := range damages {
+		s, text := exported(t, d.change)
+		if _, err := Read(bytes.NewReader(text)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !strings.Contains(strings.Join(s.LeftOut, "\n"), d.left) {
+			t.Errorf("%s: left out is %q, want %q", name, s.LeftOut, d.left)
+		}
+	}
+	for first, a := range damages {
+		for second, b := range damages {
+			if first >= second {
+				continue
+			}
+			_, text := exported(t, a.change, b.change)
+			if _, err := Read(bytes.NewReader(text)); err != nil {
+				t.Errorf("%s, %s: %v", first, second, err)
+			}
+		}
 	}
 }
 
@@ -162,6 +263,16 @@ func TestMistakes(t *testing.T) {
 		{`"ResourceID": "service/prod/web"`, `"ResourceID": "service/web"`, "",
 			"is not service/CLUSTER/SERVICE of a service"},
 		{`cron(0 20 * * ? *)`, `daily`, `"ScheduledActions"`, "is not a schedule"},
+		{`"Max": 9`, `"Max": 9000`, `"Groups"`, "up to 5000"},
+		{`"MinimumScalingStepSize": 1`, `"MinimumScalingStepSize": 0`, `"CapacityProviders"`,
+			"minimumScalingStepSize must be between 1 and 10000, not 0"},
+		{`"Status": "ACTIVE",
+      "AutoScalingGroupProvider"`, `"Status": "INACTIVE",
+      "AutoScalingGroupProvider"`, `"CapacityProviders"`, "the Status of a capacity provider must be ACTIVE"},
+		{`"Recurrence": "0 8 * * *"`, `"Recurrence": "daily"`, `"GroupSchedules"`, "has five fields"},
+		{`"Target": 50`, `"Target": 0`, `"GroupPolicies"`, "must be above 0"},
+		{`"Type": "SimpleScaling"`, `"Type": "PredictiveScaling"`, `"GroupPolicies"`, "must be SimpleScaling, StepSca"},
+		{`"Type": "SimpleScaling"`, `"Type": "StepScaling"`, `"GroupPolicies"`, "a step policy needs Steps"},
 		{`"Target": 60`, `"Target": 0`, `"ScalingPolicies"`, "must be above 0"},
 		{`"Alarms": [`, `"Alarm": [`, `"Alarms"`, `no list "Alarm"; it has Clusters, `},
 		{`"Alarms": [`, `"Alarms": {`, `"Alarms"`, "begins with ["},

@@ -10,6 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/scaling"
 )
 
@@ -102,15 +103,11 @@ func (c *checker) checkFleet() {
 			"the group is of another region or account")
 		c.needs("Groups", i, 0 <= g.Min && g.Min <= g.Desired && g.Desired <= g.Max && g.Max <= MaxRows,
 			"Min, Desired and Max are %d, %d and %d; they must ascend, up to %d", g.Min, g.Desired, g.Max, MaxRows)
-		c.needs("Groups", i, len(g.Slots()) > 0, "the group has no zone of region %s", g.Region)
-		d, why := c.s.LaunchOf(g)
+		why := c.s.cannotLaunch(g)
 		c.needs("Groups", i, why == "", "%s", why)
-		c.needs("Groups", i, d.ImageID != "" || why != "",
-			"the launch configuration or template of the group has no ImageID")
-		_, known := fleet.FindInstanceType(d.InstanceType)
-		c.needs("Groups", i, known || why != "", "there is no instance type %q", d.InstanceType)
 	}
 	c.checkProviders(groups)
+	c.checkGroupScaling(groups)
 }
 
 func (c *checker) checkProviders(groups map[string]bool) {
@@ -119,7 +116,68 @@ func (c *checker) checkProviders(groups map[string]bool) {
 		key, ok := fleet.GroupKeyFromARN(p.AutoScalingGroupProvider.AutoScalingGroupARN)
 		c.needs("CapacityProviders", i, ok && groups[key], "the group %q is not in Groups",
 			p.AutoScalingGroupProvider.AutoScalingGroupARN)
+		c.needs("CapacityProviders", i, p.Status == ecs.CapacityProviderActive,
+			"the Status of a capacity provider must be %s", ecs.CapacityProviderActive)
+		err := p.AutoScalingGroupProvider.ManagedScaling.Check()
+		c.needs("CapacityProviders", i, err == nil, "%v", err)
 	}
+}
+
+func (c *checker) checkGroupScaling(groups map[string]bool) {
+	for i, p := range c.s.GroupPolicies {
+		c.needs("GroupPolicies", i, groups[fleet.Key(p.Region, p.Account, p.Group)], "the group %q is not in Groups",
+			p.Group)
+		switch p.Type {
+		case groupscaling.Simple:
+			c.needs("GroupPolicies", i, p.Adjusts != nil, "a simple policy needs Adjusts")
+		case groupscaling.Step:
+			c.checkSteps("GroupPolicies", i, p.Steps, "Steps")
+		case groupscaling.TargetTracking:
+			c.checkTracking("GroupPolicies", i, p.Tracking)
+		default:
+			c.needs("GroupPolicies", i, false, "the Type of a policy must be %s, %s or %s", groupscaling.Simple,
+				groupscaling.Step, groupscaling.TargetTracking)
+		}
+	}
+	for i, a := range c.s.GroupSchedules {
+		c.needs("GroupSchedules", i, groups[fleet.Key(a.Region, a.Account, a.Group)], "the group %q is not in Groups",
+			a.Group)
+		if a.Recurrence != "" {
+			_, err := a.Schedule()
+			c.needs("GroupSchedules", i, err == nil, "%v", err)
+		}
+	}
+}
+
+func (c *checker) checkTracking(list string, i int, t *appscaling.Tracking) {
+	ok := t != nil && (t.Predefined == nil) != (t.Customized == nil)
+	c.needs(list, i, ok, "a target tracking policy needs Tracking with either Predefined or Customized")
+	c.needs(list, i, !ok || t.Target > 0, "the Target of a policy must be above 0")
+}
+
+func (c *checker) checkSteps(list string, i int, rule *scaling.StepRule, member string) {
+	c.needs(list, i, rule != nil, "a step policy needs %s", member)
+	if rule != nil {
+		err := scaling.CheckSteps(rule.Steps)
+		c.needs(list, i, err == nil, "%v", err)
+	}
+}
+
+// cannotLaunch returns why a group cannot launch instances, or "" if it can.
+func (s *Stack) cannotLaunch(g *fleet.AutoScalingGroup) string {
+	d, why := s.LaunchOf(g)
+	_, known := fleet.FindInstanceType(d.InstanceType)
+	switch {
+	case len(g.Slots()) == 0:
+		return "the group has no zone of region " + g.Region
+	case why != "":
+		return why
+	case d.ImageID == "":
+		return "the launch configuration or template of the group has no ImageID"
+	case !known:
+		return fmt.Sprintf("there is no instance type %q", d.InstanceType)
+	}
+	return ""
 }
 
 // LaunchOf returns what a group launches. If the stack does not have it, why is the reason.
@@ -147,7 +205,7 @@ func (c *checker) checkScaling() {
 	targets := map[string]bool{}
 	for i, t := range c.s.ScalableTargets {
 		c.unique(targets, "ScalableTargets", i, t.ResourceID, t.ResourceID)
-		c.needs("ScalableTargets", i, c.serves(t.ResourceID),
+		c.needs("ScalableTargets", i, c.s.serves(t.ResourceID),
 			"%q is not service/CLUSTER/SERVICE of a service in Services", t.ResourceID)
 		c.needs("ScalableTargets", i, 0 <= t.Bounds.Min && t.Bounds.Min <= t.Bounds.Max && t.Bounds.Max <= MaxRows,
 			"Min and Max are %d and %d; they must ascend, up to %d", t.Bounds.Min, t.Bounds.Max, MaxRows)
@@ -156,16 +214,9 @@ func (c *checker) checkScaling() {
 		c.needs("ScalingPolicies", i, targets[p.ResourceID], "%q has no row in ScalableTargets", p.ResourceID)
 		switch p.Type {
 		case appscaling.TargetTracking:
-			ok := p.Tracking != nil && (p.Tracking.Predefined == nil) != (p.Tracking.Customized == nil)
-			c.needs("ScalingPolicies", i, ok,
-				"a target tracking policy needs Tracking with either Predefined or Customized")
-			c.needs("ScalingPolicies", i, !ok || p.Tracking.Target > 0, "the Target of a policy must be above 0")
+			c.checkTracking("ScalingPolicies", i, p.Tracking)
 		case appscaling.StepScaling:
-			c.needs("ScalingPolicies", i, p.Step != nil, "a step policy needs Step")
-			if p.Step != nil {
-				err := scaling.CheckSteps(p.Step.Steps)
-				c.needs("ScalingPolicies", i, err == nil, "%v", err)
-			}
+			c.checkSteps("ScalingPolicies", i, p.Step, "Step")
 		default:
 			c.needs("ScalingPolicies", i, false, "the Type of a policy must be %s or %s", appscaling.TargetTracking,
 				appscaling.StepScaling)
@@ -181,14 +232,6 @@ func (c *checker) checkScaling() {
 		c.needs("Alarms", i, a.Composite() || a.Condition.Period > 0 && a.Condition.Periods > 0,
 			"the Condition of an alarm needs a Period and Periods above 0")
 	}
-}
-
-// serves reports whether a resource id names a service of the stack.
-func (c *checker) serves(resource string) bool {
-	cluster, service, ok := appscaling.SplitResource(resource)
-	return ok && slices.ContainsFunc(c.s.Services, func(v *ecs.Service) bool {
-		return v.ServiceName == service && arn.LastID(v.ClusterARN) == cluster
-	})
 }
 
 // Balanced returns the load balancer and the target group of a service, as they are in the dimensions of metrics.

@@ -149,6 +149,9 @@ func (s *simulation) read(ctx context.Context, std streams) (*blueprint.Stack, e
 	if err := from.get(ctx, "blueprint", nil, stack); err != nil {
 		return nil, err
 	}
+	for _, what := range stack.LeftOut {
+		quote.Fprintf(std.err, "left out: %s\n", what)
+	}
 	return stack, stack.Check()
 }
 

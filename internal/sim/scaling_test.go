@@ -8,6 +8,10 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/berthhq/berth/internal/appscaling"
+	"github.com/berthhq/berth/internal/groupscaling"
+	"github.com/berthhq/berth/internal/scaling"
 )
 
 // changes counts how often the desired tasks of a service went up and down in the points from a minute on.
@@ -80,4 +84,40 @@ func TestNoFlapping(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What scales a group by itself works as on the server: a scheduled action at its times on the clock of the simulation,
+// and a policy that tracks the CPU of the group's instances (ecs.md 5.10).
+func TestScalingOfGroups(t *testing.T) {
+	stack := fixed(1, 2)
+	stack.Services[0].DesiredCount = 2
+	stack.GroupSchedules = []*groupscaling.Scheduled{
+		{Region: region, Account: account, Group: "asg", Name: "more", Desired: new(3), Recurrence: "0 1 * * *",
+			Next: made},
+		{Region: region, Account: account, Group: "asg", Name: "over", Desired: new(1), Start: made, Next: made}}
+	loads := []Load{{Service: "web00", Cost: UsualCost(), Curve: Flat(1)}}
+	var last *Report
+	groups := func() (all []string) {
+		r := simulate(t, stack, loads, func(o *Options) { o.Span = 2 * time.Hour })
+		last = r
+		for _, d := range r.Decisions {
+			if d.Kind == "group" && strings.Contains(d.Reason, "changing the desired capacity") {
+				all = append(all, d.Reason)
+			}
+		}
+		return all
+	}
+	if got := groups(); len(got) != 1 || !strings.Contains(got[0], "the scheduled action more executed") {
+		t.Errorf("by the scheduled actions: %q", got)
+	}
+	stack.GroupSchedules = nil
+	stack.Groups[0].Min = 2
+	loads[0].Curve = Ramp{From: 1, To: 300, Begin: 30 * time.Minute, Duration: time.Hour} // more than two tasks can do
+	stack.GroupPolicies = []*groupscaling.Policy{{ID: "p", Region: region, Account: account, Group: "asg", Name: "cpu",
+		Type: groupscaling.TargetTracking, Tracking: &appscaling.Tracking{HighID: "h", LowID: "l",
+			Tracking: scaling.Tracking{Target: 10}, Predefined: &appscaling.Predefined{Type: groupscaling.AverageCPU}}}}
+	if got := groups(); len(got) == 0 || !strings.Contains(got[0], "triggered policy cpu changing the desired "+
+		"capacity from 2 to 4") {
+		t.Errorf("by the policy: %q\n%s", got, transcript(last, "group", "alarm", "policy"))
+	}
 }

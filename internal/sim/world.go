@@ -168,9 +168,28 @@ func (w *world) fill(tx *state.Tx) {
 			tx.Alarms.Put(a)
 		}
 	}
+	for _, p := range w.stack.GroupPolicies {
+		for _, a := range p.Alarms(w.now) {
+			tx.Alarms.Put(a)
+		}
+	}
+	w.scheduleGroups(tx)
 	for a := range tx.Alarms.All() {
 		tx.Alarms.Put(scalingOnly(a, w.now))
 		tx.AlarmStatus.Put(alarm.NewStatus(a.ARN, w.now))
+	}
+}
+
+// scheduleGroups sets when the scheduled actions of groups are due next, on the clock of the simulation. One whose
+// times have all passed is deleted, as on the server.
+func (w *world) scheduleGroups(tx *state.Tx) {
+	for _, row := range w.stack.GroupSchedules {
+		next := *row
+		if next.Next = row.After(w.now); next.Next.IsZero() {
+			tx.GroupSchedules.Delete(row.Key())
+			continue
+		}
+		tx.GroupSchedules.Put(&next)
 	}
 }
 
