@@ -91,10 +91,7 @@ func (r *Registry) repository(tables *state.Tables, path string) (*repository.Re
 
 // onlyOne returns the repository of a name if exactly one region has one, or nil.
 func onlyOne(tables *state.Tables, account, name string) (found *repository.Repository) {
-	for repo := range tables.Repositories.All() {
-		if repo.Account != account || repo.Name != name {
-			continue
-		}
+	for repo := range tables.Repositories.By(state.RepositoriesByName, state.RepositoryEntry(account, name)) {
 		if found != nil {
 			return nil
 		}

@@ -84,7 +84,9 @@ type Place struct {
 	ContainerInstanceARN string
 	Eligible             bool // ACTIVE and meets the constraints (sched.Eligible)
 	Draining             bool
-	OtherTasks           int // tasks on it that are not of a daemon service; daemons are stopped after them
+	// OtherTasks is the number of tasks on it that are not of a daemon service; daemons are stopped after them. It is
+	// 0 unless the instance is draining.
+	OtherTasks int
 }
 
 // Candidate is a task that may be stopped.

@@ -3,6 +3,7 @@ package state
 import (
 	"net/netip"
 
+	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
 )
@@ -46,6 +47,7 @@ func registeredTarget(t *elb.Target) string { return onlyIf(!t.IsDraining(), t.T
 const (
 	sumsOfLiveInstances = iota
 	sumsOfAddressRanges
+	sumsOfPendingInstances
 )
 
 // liveInstance returns the region and account in which an instance counts as one that has not ended.
@@ -56,6 +58,16 @@ func liveInstance(i *fleet.Instance) string {
 // LiveInstances returns the number of EC2 instances of a region and account that have not ended.
 func (t *Tables) LiveInstances(region, account string) int {
 	return t.Instances.untyped.count(sumsOfLiveInstances, fleet.KeyPrefix(region, account))
+}
+
+// pendingInstance returns the region and account in which an instance counts as one that is being launched.
+func pendingInstance(i *fleet.Instance) string {
+	return onlyIf(i.State == fleet.Pending, fleet.KeyPrefix(i.Region, i.Account))
+}
+
+// PendingInstances returns the number of EC2 instances of a region and account that are being launched.
+func (t *Tables) PendingInstances(region, account string) int {
+	return t.Instances.untyped.count(sumsOfPendingInstances, fleet.KeyPrefix(region, account))
 }
 
 // instanceAddressRange returns the range in which the address of an instance counts; "" if it has none yet.
@@ -78,4 +90,42 @@ func (a instanceAddresses) Contains(addr netip.Addr) bool {
 
 func (a instanceAddresses) CountIn(r netip.Prefix) int {
 	return a.tables.Instances.untyped.count(sumsOfAddressRanges, r.String())
+}
+
+// Indexes of the sums of the table of services, in the order of define.
+const (
+	sumsOfActiveServices = iota
+	sumsOfDrainingServices
+)
+
+// serviceIn returns a function that returns the cluster in which a service counts as one with a status.
+func serviceIn(status string) func(*ecs.Service) string {
+	return func(s *ecs.Service) string { return onlyIf(s.Status == status, s.ClusterARN) }
+}
+
+// ServicesIn returns the numbers of ACTIVE and of DRAINING services of a cluster.
+func (t *Tables) ServicesIn(clusterARN string) (active, draining int) {
+	services := &t.Services.untyped
+	return services.count(sumsOfActiveServices, clusterARN), services.count(sumsOfDrainingServices, clusterARN)
+}
+
+// presentInstance returns the cluster that a container instance counts to.
+func presentInstance(i *ecs.ContainerInstance) string { return onlyIf(i.Present(), i.ClusterARN) }
+
+// PresentInstances returns the number of container instances that count to a cluster (ecs.md 1.2.3).
+func (t *Tables) PresentInstances(clusterARN string) int {
+	return t.ContainerInstances.untyped.count(sumsOfPresent, clusterARN)
+}
+
+// The only sum of the table of activities.
+const sumOfActivities = 0
+
+// groupOfActivity returns the prefix of the keys of all activities of an activity's group.
+func groupOfActivity(a *fleet.Activity) string {
+	return fleet.ActivityPrefix(a.Region, a.Account, a.Group)
+}
+
+// ActivitiesIn returns the number of activities whose keys begin with a prefix from fleet.ActivityPrefix.
+func (t *Tables) ActivitiesIn(prefix string) int {
+	return t.Activities.untyped.count(sumOfActivities, prefix)
 }

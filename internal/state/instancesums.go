@@ -12,6 +12,7 @@ const (
 	sumsOfAttributes = iota
 	sumsOfZones
 	sumsOfRegistered
+	sumsOfPresent
 )
 
 // attributes maintains the attributes of each container instance as a map, because placing a task looks them

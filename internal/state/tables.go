@@ -259,6 +259,8 @@ var (
 	RulesByTargetGroup      = byEach(func(r *elb.Rule) []string { return elb.Uses(r.Actions) })
 	TargetsByEC2Instance    = by(func(t *elb.Target) string { return t.ID })
 
+	// RepositoriesByName finds the repositories of an account, in any region, by RepositoryEntry.
+	RepositoriesByName = by(func(r *repository.Repository) string { return RepositoryEntry(r.Account, r.Name) })
 	// ImagesByTag finds images by the ARN of their repository, ":" and a tag.
 	ImagesByTag = byEach((*repository.Image).TagKeys)
 
@@ -316,6 +318,9 @@ func onlyIf(in bool, entry string) string {
 	return entry
 }
 
+// RepositoryEntry returns the index entry for the name of a repository.
+func RepositoryEntry(account, name string) string { return account + "/" + name }
+
 // TokenEntry returns the index entry for a client token in its scope, which is a cluster or a region
 // and account; "" if there is no token.
 func TokenEntry(scope, token string) string { return onlyIf(token != "", scope+" "+token) }
@@ -337,8 +342,10 @@ func define() Tables {
 		ServiceEvents:   table("ecs.service-events", (*ecs.Event).Key, ServiceEventsByService),
 		AccountSettings: table("ecs.account-settings", (*ecs.AccountSetting).Key),
 		Tokens:          table("ecs.tokens", (*ecs.Token).Key),
-		Services: table("ecs.services", func(s *ecs.Service) string { return s.ServiceARN },
+		Services: withSums(table("ecs.services", func(s *ecs.Service) string { return s.ServiceARN },
 			ServicesByCluster, ServicesByClientToken, ServicesByCapacityProvider),
+			// in the order of sumsOfActiveServices
+			counts(serviceIn(ecs.ServiceActive)), counts(serviceIn(ecs.ServiceDraining))),
 		ServiceProgress: table("ecs.service-progress", func(p *ecs.ServiceProgress) string { return p.ServiceARN },
 			ServiceProgressByTargetGroup, ServiceProgressByTaskDefinition),
 		ServiceDeployments: table("ecs.service-deployments",
@@ -359,7 +366,8 @@ func define() Tables {
 		ContainerInstances: withSums(table("ecs.container-instances",
 			func(i *ecs.ContainerInstance) string { return i.ContainerInstanceARN },
 			ContainerInstancesByCluster, ContainerInstancesDraining, ContainerInstancesByEC2Instance,
-			ContainerInstancesByClientToken), attributes(), zones(), registered()), // in the order of sumsOfAttributes
+			ContainerInstancesByClientToken), attributes(), zones(), registered(),
+			counts(presentInstance)), // in the order of sumsOfAttributes
 
 		LoadBalancers: table("elb.load-balancers", func(l *elb.LoadBalancer) string { return l.ARN }),
 		Listeners: table("elb.listeners", func(l *elb.Listener) string { return l.ARN },
@@ -372,10 +380,11 @@ func define() Tables {
 		TargetHealth:   table("elb.target-health", func(h *elb.TargetHealth) string { return h.Key }),
 		BoundListeners: table("elb.bound-listeners", func(b *elb.BoundListener) string { return b.ListenerARN }),
 
-		Repositories: table("ecr.repositories", func(r *repository.Repository) string { return r.ARN }),
-		Images:       table("ecr.images", (*repository.Image).Key, ImagesByTag),
-		LogGroups:    table("logs.groups", func(g *loggroup.Group) string { return g.ARN }),
-		LogStreams:   table("logs.streams", func(s *loggroup.Stream) string { return s.ARN }),
+		Repositories: table("ecr.repositories", func(r *repository.Repository) string { return r.ARN },
+			RepositoriesByName),
+		Images:     table("ecr.images", (*repository.Image).Key, ImagesByTag),
+		LogGroups:  table("logs.groups", func(g *loggroup.Group) string { return g.ARN }),
+		LogStreams: table("logs.streams", func(s *loggroup.Stream) string { return s.ARN }),
 		MetricFilters: table("logs.metric-filters", func(f *loggroup.MetricFilter) string { return f.ARN },
 			MetricFiltersByMetric),
 		CacheClusters: table("elasticache.clusters", func(c *cache.Cluster) string { return c.ARN }),
@@ -396,8 +405,8 @@ func define() Tables {
 		Instances: withSums(table("fleet.instances", (*fleet.Instance).ARN,
 			InstancesByID, InstancesByAutoScalingGroup, InstancesByClientToken, InstancesByTarget,
 			InstancesByAddress), // in the order of sumsOfLiveInstances
-			counts(liveInstance), counts(instanceAddressRange)),
-		Activities:     table("fleet.activities", (*fleet.Activity).Key),
+			counts(liveInstance), counts(instanceAddressRange), counts(pendingInstance)),
+		Activities:     withSums(table("fleet.activities", (*fleet.Activity).Key), counts(groupOfActivity)),
 		KeyPairs:       table("fleet.key-pairs", (*fleet.KeyPair).Key),
 		SecurityGroups: table("fleet.security-groups", (*fleet.SecurityGroup).Key),
 		ResourceTags:   table("fleet.resource-tags", (*fleet.ResourceTags).Key),

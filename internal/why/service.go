@@ -375,12 +375,7 @@ func launching(t *state.Tables, clusterARN string) bool {
 	if err != nil {
 		return false
 	}
-	for i := range t.Instances.All() {
-		if i.Region == c.Region && i.Account == c.Account && i.State == fleet.Pending {
-			return true
-		}
-	}
-	return false
+	return t.PendingInstances(c.Region, c.Account) > 0
 }
 
 // launches adds whether the Auto Scaling groups of the region are launching instances, or why they are not. Their

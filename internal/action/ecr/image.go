@@ -17,10 +17,12 @@ import (
 
 // images yields the images of a repository that a filter lets through, in order of their digests.
 func images(tables *state.Tables, r *repository.Repository, tagStatus, imageStatus string) iter.Seq[*repository.Image] {
-	none := imageStatus == shape.ImageStatusFilterArchived || imageStatus == shape.ImageStatusFilterActivating
+	if imageStatus == shape.ImageStatusFilterArchived || imageStatus == shape.ImageStatusFilterActivating {
+		return func(func(*repository.Image) bool) {} // there are none
+	}
 	return request.Where(tables.Images.Prefix(repository.ImageKey(r.ARN, "")), func(img *repository.Image) bool {
 		tagged := len(img.Tags) > 0
-		return !none && (tagStatus != shape.TagStatusTagged || tagged) &&
+		return (tagStatus != shape.TagStatusTagged || tagged) &&
 			(tagStatus != shape.TagStatusUntagged || !tagged)
 	})
 }

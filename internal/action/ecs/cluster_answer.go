@@ -54,21 +54,10 @@ func answerAttachments(out *shape.Cluster, attached []ecs.Attachment) {
 type clusterCounts struct{ instances, services, draining, running, pending int32 }
 
 func (n *clusterCounts) count(t *state.Tables, c *ecs.Cluster) {
-	for i := range t.ContainerInstances.By(state.ContainerInstancesByCluster, c.ClusterARN) {
-		if i.Present() {
-			n.instances++
-		}
-	}
-	for s := range t.Services.By(state.ServicesByCluster, c.ClusterARN) {
-		switch s.Status {
-		case ecs.ServiceActive:
-			n.services++
-		case ecs.ServiceDraining:
-			n.draining++
-		}
-	}
+	active, draining := t.ServicesIn(c.ClusterARN)
 	running, pending := t.TasksOfCluster(c.ClusterARN).RunningAndPending(nil)
-	n.running, n.pending = n.running+int32(running), n.pending+int32(pending)
+	*n = clusterCounts{instances: int32(t.PresentInstances(c.ClusterARN)), services: int32(active),
+		draining: int32(draining), running: int32(running), pending: int32(pending)}
 }
 
 func (n *clusterCounts) statistics() []shape.KeyValuePair {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -12,39 +13,47 @@ import (
 const (
 	activityAge   = 42 * 24 * time.Hour
 	activityCount = 2000
-	activityAgain = time.Hour // how often to look for old ones
 )
 
-// activities deletes old activities. It is a control.Planner with one key, which only time makes
-// due.
+// activities deletes old activities. It is a control.Planner; its keys are prefixes from fleet.ActivityPrefix.
 type activities struct{}
 
 // Keys implements control.Planner.
-func (activities) Keys(state.Change, *state.Snapshot) []struct{} { return nil }
-
-// All implements control.Planner.
-func (activities) All(*state.Snapshot) []struct{} { return make([]struct{}, 1) }
-
-// Step implements control.Planner.
-func (activities) Step(tx *state.Tx, _ struct{}, m control.Moment) (time.Duration, error) {
-	for _, key := range oldActivities(&tx.Tables, m.Now) {
-		tx.Activities.Delete(key)
+func (activities) Keys(c state.Change, _ *state.Snapshot) []string {
+	if c, ok := c.(state.Changed[fleet.Activity]); ok && c.New != nil {
+		return []string{activitiesOf(c.New)}
 	}
-	return activityAgain, nil
+	return nil
 }
 
-// oldActivities returns the keys of activities that are too old, or beyond the newest activityCount
-// of their group. Open ones are kept.
-func oldActivities(t *state.Tables, now time.Time) []string {
-	counts := map[string]int{}
-	for a := range t.Activities.All() {
-		counts[a.GroupARN]++
-	}
-	var old []string
-	for a := range t.Activities.All() { // the oldest of a group first
-		if counts[a.GroupARN]--; !a.Open() && (now.Sub(a.Start) > activityAge || counts[a.GroupARN] >= activityCount) {
-			old = append(old, a.Key())
+// All implements control.Planner.
+func (activities) All(s *state.Snapshot) (keys []string) {
+	for a := range s.Activities.All() { // those of a group follow each other
+		if key := activitiesOf(a); len(keys) == 0 || keys[len(keys)-1] != key {
+			keys = append(keys, key)
 		}
 	}
-	return old
+	return keys
+}
+
+func activitiesOf(a *fleet.Activity) string {
+	return fleet.ActivityPrefix(a.Region, a.Account, a.Group)
+}
+
+// Step implements control.Planner. It deletes the activities of a group that are too old, or beyond the newest
+// activityCount. Open ones are kept. It looks at the oldest ones only.
+func (activities) Step(tx *state.Tx, group string, m control.Moment) (time.Duration, error) {
+	left := tx.ActivitiesIn(group)
+	for a := range tx.Activities.Prefix(group) { // the oldest first
+		beyond, end := left > activityCount, a.Start.Add(activityAge)
+		left--
+		switch {
+		case a.Open():
+		case beyond || end.Before(m.Now):
+			tx.Activities.Delete(a.Key())
+		default:
+			return max(end.Sub(m.Now), time.Millisecond), nil
+		}
+	}
+	return 0, nil
 }

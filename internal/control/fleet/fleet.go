@@ -44,7 +44,7 @@ func (c *Controller) instances() control.Loop[string] {
 	return control.New(c.Env, "instances", bootWorkers, &instances{c.Env, c.driver})
 }
 
-func (c *Controller) activities() control.Loop[struct{}] {
+func (c *Controller) activities() control.Loop[string] {
 	return control.New(c.Env, "activities", 1, control.Planned(c.Env, activities{}))
 }
 

@@ -475,3 +475,49 @@ func TestOldActivitiesGo(t *testing.T) {
 		}
 	})
 }
+
+// A group keeps its newest 2,000 activities, and older ones that have not ended. Other groups keep theirs.
+func TestActivitiesBeyondTheMostGo(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		put := func(group string, from, to int) {
+			w.update(func(tx *state.Tx) {
+				for k := from; k < to; k++ {
+					a := &fleet.Activity{ID: fmt.Sprint(k), Region: "us-east-1", Account: "1", Group: group,
+						Start: time.Now().Add(time.Duration(k-3000) * time.Second)}
+					if k > 0 {
+						a.End = time.Now()
+					}
+					tx.Activities.Put(a)
+				}
+			})
+			w.after(time.Second)
+		}
+		ids := func(group string) (first, second string, n int) {
+			for a := range w.store.View().Activities.Prefix(fleet.ActivityPrefix("us-east-1", "1", group)) {
+				switch n++; n {
+				case 1:
+					first = a.ID
+				case 2:
+					second = a.ID
+				}
+			}
+			return first, second, n
+		}
+		put("busy", 0, 2000)
+		put("other", 0, 10)
+		if first, second, n := ids("busy"); first != "0" || second != "1" || n != 2000 {
+			t.Errorf("%d activities from %s and %s on, want all 2000", n, first, second)
+		}
+		put("busy", 2000, 2005)
+		if first, second, n := ids("busy"); first != "0" || second != "5" || n != 2001 {
+			t.Errorf("%d activities from %s and %s on, want the open one and those from 5 on", n, first, second)
+		}
+		if _, _, n := ids("other"); n != 10 {
+			t.Errorf("%d activities of another group, want 10", n)
+		}
+		w.after(43 * 24 * time.Hour)
+		if first, _, n := ids("busy"); first != "0" || n != 1 {
+			t.Errorf("%d activities from %s on after six weeks, want the open one", n, first)
+		}
+	})
+}

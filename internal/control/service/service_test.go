@@ -13,6 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/rollout"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -199,6 +200,25 @@ func TestDaemonRunsEverywhere(t *testing.T) {
 		if p := w.get(); p.DesiredCount(w.wanted()) != 2 || p.Primary().DesiredCount != 2 {
 			t.Errorf("the service desires %d tasks and its deployment %d, want one for each instance",
 				p.DesiredCount(w.wanted()), p.Primary().DesiredCount)
+		}
+	})
+}
+
+// The tasks on an instance matter to a daemon service only while the instance is draining; others are not looked at.
+func TestPlacesLookAtDrainingInstances(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.service(1, nil)
+		settle(time.Minute)
+		places := func() []rollout.Place {
+			return (&cluster{t: &w.store.View().Tables, svc: w.wanted(), worlds: new(worlds)}).Places()
+		}
+		if p := places(); len(p) != 1 || p[0].OtherTasks != 0 || p[0].Draining {
+			t.Errorf("%+v", p)
+		}
+		w.changeInstance("a", func(i *ecs.ContainerInstance) { i.Status = ecs.InstanceDraining })
+		if p := places(); len(p) != 1 || p[0].OtherTasks != 1 || !p[0].Draining {
+			t.Errorf("%+v", p)
 		}
 	})
 }

@@ -121,14 +121,22 @@ func (c *cluster) Places() []rollout.Place {
 			ContainerInstanceARN: ci.ContainerInstanceARN, Eligible: eligible[ci.ContainerInstanceARN],
 			Draining: ci.Status == ecs.InstanceDraining,
 		}
-		for task := range c.t.Tasks.By(state.TasksByInstance, ci.ContainerInstanceARN) {
-			if task.LastStatus != ecs.Stopped && !ofDaemon(c.t, task) {
-				p.OtherTasks++
-			}
+		if p.Draining {
+			p.OtherTasks = c.otherTasks(ci.ContainerInstanceARN)
 		}
 		out = append(out, p)
 	}
 	return out
+}
+
+// otherTasks returns the number of tasks on a container instance that have not stopped and are not of a daemon service.
+func (c *cluster) otherTasks(instanceARN string) (n int) {
+	for task := range c.t.Tasks.By(state.TasksByInstance, instanceARN) {
+		if task.LastStatus != ecs.Stopped && !ofDaemon(c.t, task) {
+			n++
+		}
+	}
+	return n
 }
 
 func ofDaemon(t *state.Tables, task *ecs.Task) bool {
