@@ -30,7 +30,7 @@ cross: ## vet and build what runs on macOS and Windows: commands that talk to a 
 	  go build ./cmd/berth ./socketio/... || exit 1; \
 	done
 
-demo: ## set up, build, and run the article's whole stack until Ctrl-C
+demo: ## install what is missing, build, and run the article's whole stack until Ctrl-C
 	@scripts/setup demo
 	@$(MAKE) --no-print-directory build
 	@bin/berth demo
@@ -40,24 +40,24 @@ demo-scaling: ## put load on the same stack: tasks and instances come and leave 
 	@$(MAKE) --no-print-directory build
 	@bin/berth demo --scaling --once
 
-test: ## set up everything the tests need, then run them all with the race detector
+test: ## install everything that tests need, then run all tests with the race detector
 	@scripts/setup test
 	@$(MAKE) --no-print-directory build
 	scripts/test
 
-quick: ## run the tests that need no Docker, without the race detector; a package that has not changed is not run again
+quick: ## run the tests that need no Docker, without the race detector; results of unchanged packages come from Go's cache
 	go test -vet=off $$(go list work | grep -vE '$(MACHINE)')
 
-check: ## format, vet, staticcheck and the repository's own rules, without Docker or anything else
+check: ## run gofmt, vet, staticcheck and the repository's own rules; needs only Go
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet $(RACE) work
 	go test -vet=off ./internal
 	@$(MAKE) --no-print-directory lint cross
 
-lint: bin/staticcheck ## find what vet does not: unused code, code without effect, deprecated functions
+lint: bin/staticcheck ## run staticcheck: unused code, code without effect, deprecated functions
 	$(if $(RACE),GOFLAGS=$(RACE)) bin/staticcheck $$(go list work)
 
-vuln: bin/govulncheck ## look for known vulnerabilities that the code reaches, where their database can be reached
+vuln: bin/govulncheck ## look for known vulnerabilities in code that is called; needs the network
 	scripts/vuln
 
 bin/staticcheck: TOOL = honnef.co/go/tools/cmd/staticcheck
@@ -67,24 +67,24 @@ bin/staticcheck bin/govulncheck bin/benchstat: tools/go.mod
 	GOWORK=off go build -C tools -o ../$@ $(TOOL)
 	@touch $@
 
-bench: ## benchmark group commit, placement, routing, alarms, metrics, the edge in comparison with others, agents' telemetry, a simulated day
+bench: ## benchmark group commit, placement, routing, alarms, metrics, the edge beside other proxies, telemetry, a simulated day
 	go test -run '^$$' -bench . -benchtime 1s ./internal/state/... ./internal/sched/... ./internal/route/... \
 		./internal/control/alarm ./internal/meter/... ./internal/edge/...
 	go test -run '^$$' -bench Day -benchtime 1x ./internal/sim
 	go test -run '^$$' -bench Telemetry -benchtime 1x ./test/scale
 
-bench-compare: bin/benchstat ## compare the benchmarks of sched, rollout and route with the commit before; BASE=COMMIT names another
+bench-compare: bin/benchstat ## compare the benchmarks of sched, rollout and route with the previous commit, or with BASE=COMMIT
 	scripts/bench-compare $(BASE)
 
-bench-socketio: ## compare the Go Socket.IO server with the one of Node.js, with the same client
+bench-socketio: ## compare the Socket.IO servers in Go and in Node.js, with the same client
 	@scripts/setup test
 	go run ./socketio/redisadapter/internal/bench
 
-bench-storm: ## the same when 20,000 Socket.IO clients lose their server and connect again
+bench-storm: ## compare the same servers while 20,000 clients lose their server and reconnect
 	@scripts/setup test
 	go run ./socketio/redisadapter/internal/bench -storm 20000
 
-bench-scale: ## measure how the server's processor time grows, with simulated agents
+bench-scale: ## measure how the server's CPU time grows with tasks, services and instances, with simulated agents
 	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/scale
 
 fuzz: ## run every fuzz target for ten seconds; FUZZTIME=1m for longer
@@ -93,5 +93,5 @@ fuzz: ## run every fuzz target for ten seconds; FUZZTIME=1m for longer
 gen: ## generate the wire shapes again
 	go generate ./internal/awswire/shape
 
-clean: ## remove what was built
+clean: ## remove bin and dist
 	rm -rf bin dist
