@@ -54,7 +54,7 @@ func TestSyncWaitsForEveryEdge(t *testing.T) {
 }
 
 // A revision that changes nothing in the configuration counts as applied at once.
-func TestSyncOnWhatConcernsNoEdge(t *testing.T) {
+func TestSyncAfterAnUnrelatedChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)
 		p := New(store, slog.New(slog.DiscardHandler))
@@ -88,7 +88,7 @@ func (e *forgetful) Apply(ctx context.Context, c route.Config) error {
 
 // An edge gets only what has changed, and the whole configuration when it answers with route.ErrGap. An edge
 // that attaches with the id of another one replaces it.
-func TestWhatAnEdgeIsGiven(t *testing.T) {
+func TestAnEdgeGetsChangesOrTheWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)
 		p := New(store, slog.New(slog.DiscardHandler))

@@ -121,7 +121,7 @@ func TestSync(t *testing.T) {
 	})
 }
 
-func TestOnlyWhatConcernsTheEdgeIsHandedOver(t *testing.T) {
+func TestOtherChangesAreNotSentToEdges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)
 		e := &fakeEdge{}
