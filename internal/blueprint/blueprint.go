@@ -5,6 +5,7 @@ package blueprint
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -253,7 +254,17 @@ func Read(r io.Reader) (*Stack, error) {
 		return nil, fmt.Errorf("the stack file has the format %d, and this program reads format %d: export it again",
 			s.Format, Format)
 	}
+	s.complete()
 	return s, s.check(at)
+}
+
+// complete fills in the defaults of settings that a file written by hand may leave out (ecs.md 4.1).
+func (s *Stack) complete() {
+	for _, p := range s.CapacityProviders {
+		g := &p.AutoScalingGroupProvider
+		g.ManagedDraining = cmp.Or(g.ManagedDraining, ecs.Enabled)
+		g.ManagedTerminationProtection = cmp.Or(g.ManagedTerminationProtection, ecs.Disabled)
+	}
 }
 
 func (s *Stack) read(dec *json.Decoder, data []byte, at position) error {

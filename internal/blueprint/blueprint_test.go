@@ -84,7 +84,8 @@ func fillGroup(tx *state.Tx, tags tag.Set) {
 	tx.CapacityProviders.Put(&ecs.CapacityProvider{CapacityProviderARN: ecs.ARN(region, account,
 		ecs.TypeCapacityProvider, "cp"), Name: "cp", Status: ecs.CapacityProviderActive, Tags: tags,
 		AutoScalingGroupProvider: ecs.AutoScalingGroupProvider{AutoScalingGroupARN: g.ARN(),
-			ManagedScaling: ecs.DefaultManagedScaling()}})
+			ManagedScaling: ecs.DefaultManagedScaling(), ManagedDraining: ecs.Disabled,
+			ManagedTerminationProtection: ecs.Disabled}})
 	cpu := &groupscaling.Policy{ID: "g", Region: region, Account: account, Group: "asg", Name: "cpu",
 		Type: groupscaling.TargetTracking, Tracking: &appscaling.Tracking{HighID: "gh", LowID: "gl",
 			Tracking: scaling.Tracking{Target: 50}, Predefined: &appscaling.Predefined{Type: groupscaling.AverageCPU}}}
@@ -96,8 +97,24 @@ func fillGroup(tx *state.Tx, tags tag.Set) {
 		Condition: scaling.Condition{Period: time.Minute, Periods: 5}, AlarmActions: []string{out.ARN()}})
 	tx.GroupSchedules.Put(&groupscaling.Scheduled{ID: "gs", Region: region, Account: account, Group: "asg", Name: "day",
 		Min: new(2), Recurrence: "0 8 * * *", Next: now.Add(24 * time.Hour)})
+	tx.LifecycleHooks.Put(&fleet.Hook{Region: region, Account: account, Group: "asg", Name: fleet.DrainingHook})
 	tx.LifecycleHooks.Put(&fleet.Hook{Region: region, Account: account, Group: "asg", Name: "warm-up",
 		Metadata: secret})
+}
+
+// A file that leaves out what a capacity provider does with instances gets AWS's defaults (ecs.md 4.1).
+func TestDefaultsOfProviders(t *testing.T) {
+	_, good := exported(t)
+	bare := strings.NewReplacer(`"ManagedDraining": "DISABLED"`, `"ManagedDraining": ""`,
+		`"ManagedTerminationProtection": "DISABLED",`, "").Replace(string(good))
+	s, err := Read(strings.NewReader(bare))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.CapacityProviders[0].AutoScalingGroupProvider
+	if got.ManagedDraining != ecs.Enabled || got.ManagedTerminationProtection != ecs.Disabled {
+		t.Errorf("%+v", got)
+	}
 }
 
 func fillScaling(tx *state.Tx, tags tag.Set) {
@@ -262,6 +279,9 @@ func TestMistakes(t *testing.T) {
 		{`"Configuration": "lc"`, `"Configuration": "old"`, `"Groups"`, `configuration "old" is not in`},
 		{`"ResourceID": "service/prod/web"`, `"ResourceID": "service/web"`, "",
 			"is not service/CLUSTER/SERVICE of a service"},
+		{`"ManagedDraining": "DISABLED"`, `"ManagedDraining": "on"`, `"CapacityProviders"`, `or DISABLED, not "on"`},
+		{`"ManagedTerminationProtection": "DISABLED"`, `"ManagedTerminationProtection": "ENABLED"`, "",
+			"needs ManagedScaling with the Status ENABLED"},
 		{`cron(0 20 * * ? *)`, `daily`, `"ScheduledActions"`, "is not a schedule"},
 		{`"Max": 9`, `"Max": 9000`, `"Groups"`, "up to 5000"},
 		{`"MinimumScalingStepSize": 1`, `"MinimumScalingStepSize": 0`, `"CapacityProviders"`,

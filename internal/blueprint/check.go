@@ -120,7 +120,19 @@ func (c *checker) checkProviders(groups map[string]bool) {
 			"the Status of a capacity provider must be %s", ecs.CapacityProviderActive)
 		err := p.AutoScalingGroupProvider.ManagedScaling.Check()
 		c.needs("CapacityProviders", i, err == nil, "%v", err)
+		s := p.AutoScalingGroupProvider
+		c.switched(i, "ManagedDraining", s.ManagedDraining)
+		c.switched(i, "ManagedTerminationProtection", s.ManagedTerminationProtection)
+		c.needs("CapacityProviders", i,
+			s.ManagedTerminationProtection != ecs.Enabled || s.ManagedScaling.Status == ecs.Enabled,
+			"ManagedTerminationProtection needs ManagedScaling with the Status %s", ecs.Enabled)
 	}
+}
+
+// switched checks a switch of a capacity provider, which a file may leave out.
+func (c *checker) switched(i int, name, value string) {
+	c.needs("CapacityProviders", i, value == ecs.Enabled || value == ecs.Disabled || value == "",
+		"%s must be %s or %s, not %q", name, ecs.Enabled, ecs.Disabled, value)
 }
 
 func (c *checker) checkGroupScaling(groups map[string]bool) {

@@ -22,6 +22,7 @@ type agents struct {
 	clusters map[string]string    // ARN by name
 	attrs    []ecs.Attribute      // what every agent can do
 	pulled   map[image]time.Time  // when an instance has an image
+	placed   map[string]time.Time // when an agent got a task
 	stops    map[string]time.Time // when a task that is being stopped ends
 	healthy  map[string]time.Time // when the health check of a running task passes
 	killed   map[string]string    // tasks that have ended by themselves, and why
@@ -41,7 +42,8 @@ type agentKey struct {
 }
 
 func newAgents(s *blueprint.Stack, o Options) *agents {
-	a := &agents{o: o, clusters: map[string]string{}, pulled: map[image]time.Time{}, stops: map[string]time.Time{},
+	a := &agents{o: o, clusters: map[string]string{}, pulled: map[image]time.Time{}, placed: map[string]time.Time{},
+		stops: map[string]time.Time{},
 		healthy: map[string]time.Time{}, killed: map[string]string{}, mute: map[string]bool{}, dead: map[string]bool{},
 		port: map[string]int{}}
 	for _, c := range s.Clusters {
@@ -88,12 +90,13 @@ func (a *agents) Step(tx *state.Tx, key agentKey, m control.Moment) (time.Durati
 	if key.task {
 		t, ok := tx.Tasks.Get(key.arn)
 		if !ok || t.LastStatus == ecs.Stopped {
+			delete(a.placed, key.arn)
 			delete(a.stops, key.arn)
 			delete(a.healthy, key.arn)
 			delete(a.killed, key.arn)
 			return 0, nil
 		}
-		if a.dead[t.ContainerInstanceARN] {
+		if t.ContainerInstanceARN == "" || a.dead[t.ContainerInstanceARN] { // it waits in PROVISIONING
 			return 0, nil
 		}
 		return a.serve(tx, t, m.Now), nil
@@ -170,7 +173,7 @@ func (a *agents) serve(tx *state.Tx, t *ecs.Task, now time.Time) time.Duration {
 	}
 	switch dispatch.Wants(t) {
 	case acs.DesiredRunning:
-		at := a.startAt(t)
+		at := a.startAt(t, now)
 		if wait := at.Sub(now); wait > 0 {
 			return wait
 		}
@@ -193,13 +196,18 @@ func (a *agents) serve(tx *state.Tx, t *ecs.Task, now time.Time) time.Duration {
 
 // startAt returns the time at which the containers of a task run: Options.Ready after the instance has its images. An
 // instance pulls each image once.
-func (a *agents) startAt(t *ecs.Task) time.Time {
-	ready := t.CreatedAt
+func (a *agents) startAt(t *ecs.Task, now time.Time) time.Time {
+	placed, ok := a.placed[t.TaskARN]
+	if !ok {
+		placed = now
+		a.placed[t.TaskARN] = now
+	}
+	ready := placed
 	for _, c := range t.Containers {
 		key := image{t.ContainerInstanceARN, c.Image}
 		at, ok := a.pulled[key]
 		if !ok {
-			at = t.CreatedAt.Add(spread(a.o.Image, t.TaskARN))
+			at = placed.Add(spread(a.o.Image, t.TaskARN))
 			a.pulled[key] = at
 		}
 		if at.After(ready) {
