@@ -43,9 +43,8 @@ type agentKey struct {
 
 func newAgents(s *blueprint.Stack, o Options) *agents {
 	a := &agents{o: o, clusters: map[string]string{}, pulled: map[image]time.Time{}, placed: map[string]time.Time{},
-		stops: map[string]time.Time{},
-		healthy: map[string]time.Time{}, killed: map[string]string{}, mute: map[string]bool{}, dead: map[string]bool{},
-		port: map[string]int{}}
+		stops: map[string]time.Time{}, healthy: map[string]time.Time{}, killed: map[string]string{},
+		mute: map[string]bool{}, dead: map[string]bool{}, port: map[string]int{}}
 	for _, c := range s.Clusters {
 		a.clusters[c.ClusterName] = c.ClusterARN
 	}
