@@ -2,7 +2,9 @@ package scale
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,9 +16,22 @@ import (
 	"github.com/berthhq/berth/internal/scaling"
 )
 
+// checks sets how many cases the properties of a test draw, unless -rapid.checks does.
+func checks(t *testing.T, n int) {
+	f := flag.Lookup("rapid.checks")
+	if f.Value.String() != f.DefValue {
+		return
+	}
+	if err := f.Value.Set(strconv.Itoa(n)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Value.Set(f.DefValue) })
+}
+
 // Issue 9, section 7: whatever the load, the bounds, the policies and the times at which the server is killed are, the
 // desired count stays within the bounds, and under a constant load it settles: there is no flapping.
 func TestSettlesWithinBounds(t *testing.T) {
+	checks(t, 15) // each simulates hours
 	rapid.Check(t, func(r *rapid.T) {
 		w := newWorld(t)
 		w.tick = 20 * time.Second
