@@ -1,6 +1,7 @@
 package scaling
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/berthhq/berth/internal/tag"
@@ -21,12 +22,24 @@ const (
 // seconds and aws.
 const PaceTag = "berth:pace"
 
+// aws is the value of PaceTag for PaceOfAWS.
+const aws = "aws"
+
+// WrongPace returns what is wrong with a tag that should give a pace, and "" for a valid one and for other tags.
+func WrongPace(t tag.Tag) string {
+	if t.Key != PaceTag || t.Value == string(PaceOfSeconds) || t.Value == aws {
+		return ""
+	}
+	return fmt.Sprintf("The value %q of the tag %s is invalid: it must be %s or %s.", t.Value, PaceTag, PaceOfSeconds,
+		aws)
+}
+
 // PaceFrom returns the pace of a resource with the given tags. It returns server if no tag PaceTag has a valid value.
 func PaceFrom(tags tag.Set, server Pace) Pace {
 	switch v, _ := tags.Get(PaceTag); v {
 	case string(PaceOfSeconds):
 		return PaceOfSeconds
-	case "aws":
+	case aws:
 		return PaceOfAWS
 	}
 	return server

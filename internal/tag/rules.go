@@ -30,6 +30,8 @@ type Rules struct {
 	// Duplicate is the error for a key that is given twice, and DuplicateCode its code if that is
 	// not Code. "" means that the last of the values is used.
 	Duplicate, DuplicateCode string
+	// Wrong returns what is wrong with the value of a tag that has a meaning, or "". nil accepts every value.
+	Wrong func(t Tag) string
 	// TooMany is the error for more than Max tags.
 	TooMany *fault.Error
 	// MaxKey and MaxValue are the greatest lengths in characters; 0 means 128 and 256.
@@ -67,6 +69,12 @@ func (r *Rules) check(t Tag) error {
 		return r.fault(r.Code, cmp.Or(r.Reserved, r.Size, size), t)
 	case r.Characters != "" && strings.ContainsFunc(t.Key+t.Value, unusual):
 		return r.fault(r.Code, r.Characters, t)
+	}
+	if r.Wrong == nil {
+		return nil
+	}
+	if wrong := r.Wrong(t); wrong != "" {
+		return fault.New(r.Code, "%s", wrong)
 	}
 	return nil
 }

@@ -300,6 +300,9 @@ func TestTags(t *testing.T) {
 	if f, _ := errors.AsType[*fault.Error](err); f.Details["ResourceName"] != arn {
 		t.Errorf("%+v", f.Details)
 	}
+	_, err = a.tagResource(t.Context(), call(), &shape.TagResourceInput{ResourceARN: &arn,
+		Tags: map[string]string{"berth:pace": "minutes"}})
+	refused(t, "a pace", err, `ValidationException: The value "minutes" of the tag berth:pace is invalid`)
 	policy := "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:resource/ecs/" + chat + ":policyName/p"
 	_, err = a.listTagsForResource(t.Context(), call(), &shape.ListTagsForResourceInput{ResourceARN: &policy})
 	refused(t, "a policy", err, "ValidationException: The value \""+policy+"\" for parameter ResourceARN is not")

@@ -9,6 +9,7 @@ import (
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/appscaling"
 	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/tag"
 )
@@ -21,7 +22,7 @@ func tagRules(resource *string) *tag.Rules {
 	} else {
 		many = many.WithDetail("ResourceName", *resource)
 	}
-	return &tag.Rules{Code: shape.CodeValidationException, TooMany: many}
+	return &tag.Rules{Code: shape.CodeValidationException, Wrong: scaling.WrongPace, TooMany: many}
 }
 
 // tagged returns a function that finds the target with an ARN. Policies and scheduled actions have no tags.

@@ -9,6 +9,7 @@ import (
 	shape "github.com/berthhq/berth/internal/awswire/shape/autoscaling"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/tag"
 )
@@ -17,6 +18,7 @@ var tagRules = tag.Rules{
 	Code:     "ValidationError",
 	Size:     "A tag's key must have 1 to 128 characters and its value 256 at most: \"{key}\"",
 	Reserved: "The tag key \"{key}\" is not valid: keys that begin with aws: are reserved",
+	Wrong:    scaling.WrongPace,
 	TooMany:  fault.New(shape.CodeLimitExceeded, "A group can have %d tags at most.", tag.Max),
 }
 

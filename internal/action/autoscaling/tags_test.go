@@ -20,3 +20,16 @@ func TestTagsCountCharacters(t *testing.T) {
 		}
 	}
 }
+
+// A group's tag for its pace has one of two values.
+func TestTagOfThePace(t *testing.T) {
+	d := newDesk(t)
+	d.group("0", "1", "0")
+	const tag = "CreateOrUpdateTags Tags.member.1.ResourceId=g Tags.member.1.ResourceType=auto-scaling-group " +
+		"Tags.member.1.PropagateAtLaunch=true Tags.member.1.Key=berth:pace Tags.member.1.Value="
+	d.ok(tag + "seconds")
+	if out := d.call(tag + "minutes"); !strings.HasPrefix(out,
+		`ValidationError: The value "minutes" of the tag berth:pace is invalid: it must be seconds or aws.`) {
+		t.Errorf("another pace: %.200s", out)
+	}
+}

@@ -475,4 +475,16 @@ func TestTagsOfAlarmsRefuse(t *testing.T) {
 			t.Errorf("%v, %v, want %s", err, other, want)
 		}
 	}
+	bad := []shape.Tag{{Key: new("berth:pace"), Value: new("minutes")}}
+	in := alarmOf("b")
+	in.Tags = bad
+	_, put := a.putMetricAlarm(t.Context(), call(), in)
+	_, added := a.tagResource(t.Context(), call(), &shape.TagResourceInput{Tags: bad,
+		ResourceARN: new("arn:aws:cloudwatch:us-east-1:123456789012:alarm:a")})
+	const want = `InvalidParameterValueException: The value "minutes" of the tag berth:pace is invalid`
+	for _, err := range []error{put, added} {
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
 }

@@ -10,12 +10,14 @@ import (
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/cloudwatch"
 	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/tag"
 )
 
 var tagRules = tag.Rules{
 	Code:    shape.CodeInvalidParameterValueException,
+	Wrong:   scaling.WrongPace,
 	TooMany: fault.New(shape.CodeInvalidParameterValueException, "A resource can have no more than %d tags.", tag.Max),
 }
 
