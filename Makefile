@@ -22,12 +22,9 @@ build: ## build bin/berth and the chat's server
 release: ## build the release binaries and their checksums into dist
 	scripts/release
 
-# Nobody runs what this compiles, so it is compiled without optimizations, in half of the time.
-cross: ## vet and build what runs on macOS and Windows: commands that talk to a server, and the Socket.IO library
+cross: bin/typecheck ## check what runs on macOS and Windows: commands that talk to a server, and the Socket.IO library
 	for os in darwin windows; do \
-	  export CGO_ENABLED=0 GOOS=$$os GOFLAGS="$$GOFLAGS '-gcflags=all=-N -l'"; \
-	  go vet ./internal/cli ./cmd/berth ./socketio/... ./socketio/redisadapter/... && \
-	  go build ./cmd/berth ./socketio/... || exit 1; \
+	  bin/typecheck $$os ./cmd/berth ./socketio/... ./socketio/redisadapter/... || exit 1; \
 	done
 
 demo: ## install what is missing, build, and run the article's whole stack until Ctrl-C
@@ -63,7 +60,9 @@ vuln: bin/govulncheck ## look for known vulnerabilities in code that is called; 
 bin/staticcheck: TOOL = honnef.co/go/tools/cmd/staticcheck
 bin/govulncheck: TOOL = golang.org/x/vuln/cmd/govulncheck
 bin/benchstat: TOOL = golang.org/x/perf/cmd/benchstat
-bin/staticcheck bin/govulncheck bin/benchstat: tools/go.mod
+bin/typecheck: TOOL = ./typecheck
+bin/typecheck: tools/typecheck/main.go
+bin/staticcheck bin/govulncheck bin/benchstat bin/typecheck: tools/go.mod
 	GOWORK=off go build -C tools -o ../$@ $(TOOL)
 	@touch $@
 
