@@ -13,6 +13,7 @@ type Situation struct {
 	Group   *fleet.AutoScalingGroup
 	Members []*fleet.Instance
 	Busy    string // id of an activity that is in progress; "" if there is none
+	Pace    scaling.Pace
 	Now     time.Time
 }
 
@@ -20,7 +21,7 @@ type Situation struct {
 func (s Situation) Bounds() scaling.Bounds { return scaling.Bounds{Min: s.Group.Min, Max: s.Group.Max} }
 
 // warmup returns how long after it came into service an instance is warm: the policy's setting, else that of the group,
-// else the group's cooldown (ecs.md 5.10).
+// else the group's cooldown (ecs.md 5.10). At the pace of seconds it is a sixtieth of that.
 func (s Situation) warmup(p *Policy) time.Duration {
 	seconds := s.Group.Cooldown
 	switch {
@@ -29,7 +30,7 @@ func (s Situation) warmup(p *Policy) time.Duration {
 	case s.Group.Warmup != nil:
 		seconds = *s.Group.Warmup
 	}
-	return time.Duration(seconds) * time.Second
+	return s.Pace.Of(time.Duration(seconds) * time.Second)
 }
 
 // counts returns how many instances are warm, and how many are starting or warming up.
@@ -76,7 +77,7 @@ func (s Situation) Propose(p *Policy, o scaling.Observation) (proposal scaling.P
 		}
 		proposal = p.Tracking.Propose(p.ARN(), warm, metric)
 	}
-	if until := s.Group.ScaledInAt.Add(max(s.warmup(p), settles)); p.Tracking != nil &&
+	if until := s.Group.ScaledInAt.Add(max(s.warmup(p), s.Pace.Of(settles))); p.Tracking != nil &&
 		proposal.Direction == scaling.In && !s.Group.ScaledInAt.IsZero() && s.Now.Before(until) {
 		proposal.Direction = scaling.Hold
 		return proposal, "the group has scaled in, and its metric is not that of fewer instances before " +
@@ -115,7 +116,7 @@ func (s Situation) Waits(p *Policy) string {
 	if p.Adjusts.Cooldown != nil {
 		seconds = *p.Adjusts.Cooldown
 	}
-	until := s.Group.CooldownStart.Add(time.Duration(seconds) * time.Second)
+	until := s.Group.CooldownStart.Add(s.Pace.Of(time.Duration(seconds) * time.Second))
 	if !s.Group.CooldownStart.IsZero() && s.Now.Before(until) {
 		return "the cooldown of the group lasts until " + fleet.Stamp(until)
 	}

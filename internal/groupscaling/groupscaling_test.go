@@ -235,6 +235,32 @@ func TestWaits(t *testing.T) {
 	}
 }
 
+// At the pace of seconds warm-up times, cooldowns and the time after a scale-in are a sixtieth.
+func TestPace(t *testing.T) {
+	s := situation(2, 6, 6) // the warm-up time is 300 s
+	if warm, warming := s.counts(policy(Step)); warm != 0 || warming != 2 {
+		t.Errorf("the pace of AWS: %d instances are warm, and %d warm up", warm, warming)
+	}
+	s.Group.CooldownStart, s.Group.ScaledInAt = now.Add(-6*time.Second), now.Add(-6*time.Second)
+	if s.Waits(policy(Simple)) == "" {
+		t.Error("the pace of AWS: the cooldown is over after 6 s")
+	}
+	s.Pace = scaling.PaceOfSeconds
+	if warm, warming := s.counts(policy(Step)); warm != 2 || warming != 0 {
+		t.Errorf("%d instances are warm, and %d warm up", warm, warming)
+	}
+	if why := s.Waits(policy(Simple)); why != "" {
+		t.Error(why)
+	}
+	if p, problem := s.Propose(policy(TargetTracking), high(20)); problem != "" || p.Direction != scaling.In {
+		t.Errorf("a scale-in 6 s after the last one: %+v, %s", p, problem)
+	}
+	s.Group.ScaledInAt = now.Add(-4 * time.Second)
+	if p, _ := s.Propose(policy(TargetTracking), high(20)); p.Direction != scaling.Hold {
+		t.Errorf("a scale-in 4 s after the last one: %+v", p)
+	}
+}
+
 // ecs.md 5.10: out if any, in only if all that track a target.
 func TestKeptAndDecide(t *testing.T) {
 	s := situation(4, old(4)...)

@@ -217,21 +217,19 @@ func TestInstancesAreFilledOneByOne(t *testing.T) {
 	resources := func(t *rapid.T, name string, least, most int) Resources {
 		n := rapid.IntRange(least, most)
 		return Resources{CPU: n.Draw(t, name+" cpu"), Memory: n.Draw(t, name+" memory"),
-			GPUs: n.Draw(t, name+" gpus"), Interfaces: n.Draw(t, name+" interfaces")}
+			GPUs: n.Draw(t, name+" gpus")}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		small, more := resources(t, "smallest", 0, 4), resources(t, "more", 0, 4)
 		p := Provider{Target: 100, Smallest: small, Largest: Resources{CPU: small.CPU + more.CPU,
-			Memory: small.Memory + more.Memory, GPUs: small.GPUs + more.GPUs,
-			Interfaces: small.Interfaces + more.Interfaces},
+			Memory: small.Memory + more.Memory, GPUs: small.GPUs + more.GPUs},
 			MinStep: rapid.IntRange(1, 3).Draw(t, "least"), MaxStep: rapid.IntRange(3, 20).Draw(t, "most")}
 		var waiting []Group
 		want := 0
 		for range rapid.IntRange(1, 3).Draw(t, "groups") {
 			g := Group{Needs: Resources{CPU: rapid.IntRange(0, small.CPU).Draw(t, "cpu"),
-				Memory:     rapid.IntRange(0, small.Memory).Draw(t, "memory"),
-				GPUs:       rapid.IntRange(0, small.GPUs).Draw(t, "gpus"),
-				Interfaces: rapid.IntRange(0, small.Interfaces).Draw(t, "interfaces")},
+				Memory: rapid.IntRange(0, small.Memory).Draw(t, "memory"),
+				GPUs:   rapid.IntRange(0, small.GPUs).Draw(t, "gpus")},
 				Tasks: rapid.IntRange(1, 12).Draw(t, "tasks"), Apart: rapid.IntRange(0, 3).Draw(t, "apart") == 0}
 			if rapid.IntRange(0, 2).Draw(t, "too large") == 0 {
 				g.Needs.Memory = small.Memory + 1
@@ -260,8 +258,7 @@ func TestInstancesAreFilledOneByOne(t *testing.T) {
 }
 
 func fits(needs, room Resources) bool {
-	return needs.CPU <= room.CPU && needs.Memory <= room.Memory && needs.GPUs <= room.GPUs &&
-		needs.Interfaces <= room.Interfaces
+	return needs.CPU <= room.CPU && needs.Memory <= room.Memory && needs.GPUs <= room.GPUs
 }
 
 // filled places the tasks of a group on instances until none is left, and returns the number of instances.
@@ -274,7 +271,7 @@ func filled(g Group, instance Resources) (instances int) {
 			instances++
 		}
 		room.CPU, room.Memory = room.CPU-g.Needs.CPU, room.Memory-g.Needs.Memory
-		room.GPUs, room.Interfaces = room.GPUs-g.Needs.GPUs, room.Interfaces-g.Needs.Interfaces
+		room.GPUs -= g.Needs.GPUs
 		full = g.Apart || g.Needs.Ports > 0
 	}
 	return instances

@@ -1,9 +1,10 @@
 package scaling
 
-// Resources are what a task needs or an instance has.
+// Resources are what a task needs or an instance has. Network interfaces are not among them: instances of Berth have as
+// many as their tasks need.
 type Resources struct {
-	CPU, Memory, GPUs, Interfaces int
-	Ports                         int // fixed host ports; two tasks with one cannot share an instance
+	CPU, Memory, GPUs int
+	Ports             int // fixed host ports; two tasks with one cannot share an instance
 }
 
 // Group is a number of tasks in PROVISIONING with the same needs.
@@ -49,7 +50,7 @@ func (p Provider) pack(g Group) (instances int, fits bool) {
 	}
 	for _, r := range []func(Resources) int{
 		func(r Resources) int { return r.CPU }, func(r Resources) int { return r.Memory },
-		func(r Resources) int { return r.GPUs }, func(r Resources) int { return r.Interfaces },
+		func(r Resources) int { return r.GPUs },
 	} {
 		need := r(g.Needs)
 		if need > r(p.Smallest) {

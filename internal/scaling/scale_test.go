@@ -264,8 +264,8 @@ func TestDecisionsStayWithinBounds(t *testing.T) {
 
 // Section 4 of ecs.md.
 func TestReservation(t *testing.T) {
-	p := Provider{Target: 100, MinStep: 1, MaxStep: 10000, Smallest: Resources{CPU: 2048, Memory: 3900, Interfaces: 2},
-		Largest: Resources{CPU: 4096, Memory: 7800, Interfaces: 3}}
+	p := Provider{Target: 100, MinStep: 1, MaxStep: 10000, Smallest: Resources{CPU: 2048, Memory: 3900},
+		Largest: Resources{CPU: 4096, Memory: 7800}}
 	task := Resources{CPU: 1024, Memory: 2000}
 	for _, c := range []struct {
 		what     string

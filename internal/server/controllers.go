@@ -31,7 +31,7 @@ func (s *Server) controllers() []part {
 			return control.New(e, name, 1, control.Planned(e, reap.Controller{})).Run
 		}),
 		s.controller("control/fleet", func(_ string, e control.Env) runner {
-			return fleet.New(e, s.machines, s.machines).Run
+			return fleet.New(e, s.machines, s.machines, s.cfg.Pace).Run
 		}),
 		s.controller("control/capacity", func(_ string, e control.Env) runner {
 			return capacity.New(e, s.points, s.cfg.Pace).Run

@@ -152,20 +152,23 @@ func (s *Server) openMetrics(context.Context) (err error) {
 	return nil
 }
 
-// quick reports whether a metric has points of a second too: those of services that are scaled at the pace of seconds,
-// of all if that is the pace of the server.
+// quick reports whether a metric has points of a second too: those of services and of Auto Scaling groups that are
+// scaled at the pace of seconds, of all if that is the pace of the server.
 func (s *Server) quick(n gather.Name) bool {
 	if !meter.HasSeconds(n.Namespace) || s.cfg.Pace == scaling.PaceOfSeconds {
 		return meter.HasSeconds(n.Namespace)
 	}
 	tables := &s.store.View().Tables
-	cluster, service := n.Dimensions[0], n.Dimensions[1]
-	if tables.ScalableTargets.Len() == 0 || cluster.Name != "ClusterName" || service.Name != "ServiceName" {
-		return false
-	}
 	account, region, _ := strings.Cut(n.Scope, "/")
-	return tables.PaceOfService(ecs.ARN(region, account, ecs.TypeService, cluster.Value+"/"+service.Value),
-		s.cfg.Pace) == scaling.PaceOfSeconds
+	switch first, second := n.Dimensions[0], n.Dimensions[1]; {
+	case first.Name == "AutoScalingGroupName":
+		g, ok := tables.AutoScalingGroups.Get(fleet.Key(region, account, first.Value))
+		return ok && scaling.PaceFrom(g.Tags, s.cfg.Pace) == scaling.PaceOfSeconds
+	case first.Name == "ClusterName" && second.Name == "ServiceName" && tables.ScalableTargets.Len() > 0:
+		return tables.PaceOfService(ecs.ARN(region, account, ecs.TypeService, first.Value+"/"+second.Value),
+			s.cfg.Pace) == scaling.PaceOfSeconds
+	}
+	return false
 }
 
 // metricsTick is how often new points of metrics are written to the disk.
@@ -291,7 +294,7 @@ func (s *Server) services() []awswire.Service {
 	return []awswire.Service{
 		actionecs.Service(s.store, s.dispatch.Operations()...),
 		actionelb.Service(s.store, s.publisher),
-		actionautoscaling.Service(s.store),
+		actionautoscaling.Service(s.store, s.cfg.Pace),
 		actionappscaling.Service(s.store),
 		actionec2.Service(s.store, s.machines),
 		actionecr.Service(s.store, s.registry, s.passwords),

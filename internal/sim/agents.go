@@ -140,7 +140,7 @@ func (a *agents) register(tx *state.Tx, i *fleet.Instance, m control.Moment) {
 			c.ClusterName+"/"+newid.Hex(m.Random, 16)),
 		ClusterARN: cluster, EC2InstanceID: i.ID, Status: ecs.InstanceActive, RegisteredAt: m.Now,
 		Address: i.Address.String(), AgentVersion: "simulated", AgentHash: acs.BerthAgent, Version: 1,
-		Registered: ecs.Resources{CPU: t.CPU(), Memory: t.MemoryMiB - reservedMemory, ENIs: t.ENIs},
+		Registered: ecs.Resources{CPU: t.CPU(), Memory: t.MemoryMiB - reservedMemory},
 		Attributes: append(slices.Clone(a.attrs), ecs.Attribute{Name: ecs.AttributeZone, Value: i.Zone},
 			ecs.Attribute{Name: ecs.AttributeInstanceType, Value: t.Name},
 			ecs.Attribute{Name: ecs.AttributeAMI, Value: i.Launch.ImageID},

@@ -19,7 +19,7 @@ import (
 // control starts the controllers of a server that decide about services, instances and load balancers, and the
 // simulated agents and edge.
 func (w *world) control(e control.Env) {
-	w.fleet = fleet.New(e, w.machines, nil)
+	w.fleet = fleet.New(e, w.machines, nil, scaling.PaceOfAWS)
 	w.driven = append(w.driven,
 		drive(e, "control/service", control.Planned(e, service.New(service.Usual()))),
 		drive(e, "control/instance", control.Planned(e, instance.Controller{})),

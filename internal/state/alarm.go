@@ -8,6 +8,7 @@ import (
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/scaling"
 )
 
@@ -38,14 +39,15 @@ func (t *Tables) ManagedScalingOf(policyARN string) (*ecs.CapacityProvider, bool
 }
 
 // PaceOf returns the pace of an alarm on a server with a pace: that of its tags, or that of a scalable target whose
-// policy it calls, or that of the Auto Scaling group whose managed scaling it calls.
+// policy it calls, or that of the Auto Scaling group whose policy or managed scaling it calls.
 func (t *Tables) PaceOf(a *alarm.Alarm, server scaling.Pace) scaling.Pace {
 	for _, action := range a.Actions() {
+		_, group, _ := groupscaling.KeyFromARN(action)
 		if p, ok := t.ManagedScalingOf(action); ok {
-			key, _ := fleet.GroupKeyFromARN(p.AutoScalingGroupProvider.AutoScalingGroupARN)
-			if g, ok := t.AutoScalingGroups.Get(key); ok {
-				server = scaling.PaceFrom(g.Tags, server)
-			}
+			group, _ = fleet.GroupKeyFromARN(p.AutoScalingGroupProvider.AutoScalingGroupARN)
+		}
+		if g, ok := t.AutoScalingGroups.Get(group); ok {
+			server = scaling.PaceFrom(g.Tags, server)
 		}
 		region, account, resourceID, ok := appscaling.SplitPolicyARN(action)
 		if !ok {

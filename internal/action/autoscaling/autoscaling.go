@@ -17,16 +17,18 @@ import (
 	shape "github.com/berthhq/berth/internal/awswire/shape/autoscaling"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
 
 type api struct {
 	store *state.Store
+	pace  scaling.Pace
 }
 
-// Service returns the actions of EC2 Auto Scaling.
-func Service(store *state.Store) awswire.Service {
-	a := &api{store: store}
+// Service returns the actions of EC2 Auto Scaling. pace is that of groups without a tag for it.
+func Service(store *state.Store, pace scaling.Pace) awswire.Service {
+	a := &api{store: store, pace: pace}
 	return awswire.Service{
 		Name: shape.SigningName, Protocols: []awswire.Protocol{awswire.Query},
 		Version: shape.APIVersion, Namespace: shape.XMLNamespace,

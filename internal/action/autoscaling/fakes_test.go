@@ -9,6 +9,7 @@ import (
 	"github.com/berthhq/berth/internal/action/desktest"
 	shape "github.com/berthhq/berth/internal/awswire/shape/autoscaling"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -27,7 +28,7 @@ type desk struct {
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	s := desktest.Store(t)
-	return &desk{desktest.New(t, Service(s)), t, s}
+	return &desk{desktest.New(t, Service(s, scaling.PaceOfAWS)), t, s}
 }
 
 // call sends a signed Query request, given as "Action a=b c=d". It returns the XML inside the answer, or

@@ -163,7 +163,7 @@ func (a *api) executePolicy(
 		if g, err = liveGroup(&tx.Tables, call, &g.Name); err != nil {
 			return err
 		}
-		now := groupscaling.Situation{Group: g, Now: call.Now,
+		now := groupscaling.Situation{Group: g, Now: call.Now, Pace: scaling.PaceFrom(g.Tags, a.pace),
 			Members: slices.Collect(tx.Instances.By(state.InstancesByAutoScalingGroup, g.Key()))}
 		if request.Value(in.HonorCooldown) {
 			if open := openActivity(&tx.Tables, g); open != nil {

@@ -2,7 +2,6 @@ package capacity
 
 import (
 	"fmt"
-	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -67,12 +66,14 @@ func (p *placing) All(s *state.Snapshot) (keys []string) {
 	return keys
 }
 
-// Step implements control.Planner. Tasks that are alike are placed together.
+// Step implements control.Planner. Tasks that are alike are placed together, and all of them in one plan.
 func (p *placing) Step(tx *state.Tx, clusterARN string, m control.Moment) (time.Duration, error) {
+	all := groups(&tx.Tables, clusterARN)
+	p.plan(&tx.Tables, clusterARN, all)
 	var again time.Duration
-	for _, tasks := range groups(tx.Tasks.By(state.TasksProvisioning, clusterARN)) {
-		placed, why := p.place(tx, tasks)
-		for _, task := range tasks[placed:] {
+	for _, g := range all {
+		placed, why := g.place(tx)
+		for _, task := range g.tasks[placed:] {
 			if wait := task.CreatedAt.Add(ecs.ProvisioningTimeout).Sub(m.Now); wait > 0 {
 				if again == 0 || wait < again {
 					again = wait
@@ -89,50 +90,73 @@ func (p *placing) Step(tx *state.Tx, clusterARN string, m control.Moment) (time.
 // alike is equal for tasks with the same requirements, which therefore fit on the same instances.
 type alike struct{ service, definition, group, provider, own string }
 
-// groups divides tasks into groups that are alike. The groups are in the order of their oldest tasks.
-func groups(waiting iter.Seq[*ecs.Task]) (all [][]*ecs.Task) {
-	at := make(map[alike]int)
-	for t := range waiting {
-		key := alike{t.ServiceARN, t.TaskDefinitionARN, t.Group, t.CapacityProviderName,
-			fmt.Sprint(t.Waiting.Constraints, t.Waiting.Strategies)}
-		if t.ServiceARN == "" {
-			key.own = t.TaskARN // its overrides and its placement are its own
+// group has tasks that are alike, and the plan for them.
+type group struct {
+	tasks []*ecs.Task // in the order in which they are placed
+	spec  launch.Spec
+	on    []string      // the ARNs of the container instances for the first tasks
+	why   sched.Failure // why the next task has none
+}
+
+// groups divides the tasks of a cluster that wait into groups. The groups are in the order of their oldest tasks.
+func groups(t *state.Tables, clusterARN string) (all []*group) {
+	of := make(map[alike]*group)
+	for task := range t.Tasks.By(state.TasksProvisioning, clusterARN) {
+		key := alike{task.ServiceARN, task.TaskDefinitionARN, task.Group, task.CapacityProviderName,
+			fmt.Sprint(task.Waiting.Constraints, task.Waiting.Strategies)}
+		if task.ServiceARN == "" {
+			key.own = task.TaskARN // its overrides and its placement are its own
 		}
-		k, ok := at[key]
-		if !ok {
-			k = len(all)
-			at[key], all = k, append(all, nil)
+		g := of[key]
+		if g == nil {
+			g = &group{}
+			of[key], all = g, append(all, g)
 		}
-		all[k] = append(all[k], t)
+		g.tasks = append(g.tasks, task)
 	}
 	return all
 }
 
-// place puts tasks, which are alike, on instances with room for them, the first ones first. It returns how many it has
-// placed, and why the next one cannot be placed.
-func (p *placing) place(tx *state.Tx, tasks []*ecs.Task) (placed int, why sched.Failure) {
-	spec, ok := launch.OfWaiting(&tx.Tables, tasks[0])
-	if !ok {
-		return 0, sched.Failure{Reason: "its task definition or its cluster does not exist any more"}
+// plan chooses container instances for the tasks, the first ones of each group first.
+func (p *placing) plan(t *state.Tables, clusterARN string, all []*group) {
+	var requests []sched.Request
+	var of []*group // the group of each request
+	for _, g := range all {
+		spec, ok := launch.OfWaiting(t, g.tasks[0])
+		if !ok {
+			g.why = sched.Failure{Reason: "its task definition or its cluster does not exist any more"}
+			continue
+		}
+		request, err := spec.Request(len(g.tasks))
+		if err != nil {
+			g.why = sched.Failure{Reason: err.Error()}
+			continue
+		}
+		g.spec = spec
+		requests, of = append(requests, request), append(of, g)
 	}
-	req, err := spec.Request(len(tasks))
-	if err != nil {
-		return 0, sched.Failure{Reason: err.Error()}
-	}
-	plan := sched.Plan(p.world(&tx.Tables, tasks[0].ClusterARN), []sched.Request{req})
+	plan := sched.Plan(p.world(t, clusterARN), requests)
 	for _, x := range plan.Placements {
-		ci, _ := tx.ContainerInstances.Get(x.InstanceARN)
-		n, err := spec.Place(tx, tasks[placed], ci)
+		of[x.Request].on = append(of[x.Request].on, x.InstanceARN)
+	}
+	for _, why := range plan.Failures {
+		of[why.Request].why = why
+	}
+}
+
+// place writes the tasks of the group as the plan has them. It returns how many it has placed, and why the next one
+// cannot be placed.
+func (g *group) place(tx *state.Tx) (placed int, why sched.Failure) {
+	for _, instanceARN := range g.on {
+		ci, _ := tx.ContainerInstances.Get(instanceARN)
+		n, err := g.spec.Place(tx, g.tasks[placed], ci)
 		if err != nil { // such as a full subnet
 			return placed, sched.Failure{Reason: err.Error()}
 		}
 		tx.Tasks.Put(n)
 		placed++
 	}
-	if len(plan.Failures) > 0 {
-		why = plan.Failures[0]
-	}
-	return placed, why
+	return placed, g.why
 }
 
 func (p *placing) world(t *state.Tables, clusterARN string) sched.World {

@@ -16,6 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/machine"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
@@ -147,7 +148,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) run() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	var running sync.WaitGroup
-	c := New(control.System(w.store, slog.New(slog.DiscardHandler)), w.driver, w.driver)
+	c := New(control.System(w.store, slog.New(slog.DiscardHandler)), w.driver, w.driver, scaling.PaceOfAWS)
 	running.Go(func() { c.Run(ctx) })
 	w.stop = func() { cancel(errors.New("test over")); running.Wait() }
 }

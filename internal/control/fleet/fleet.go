@@ -18,6 +18,7 @@ import (
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/machine"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -26,18 +27,19 @@ type Controller struct {
 	control.Env
 	driver   machine.Driver
 	reporter machine.Reporter
+	pace     scaling.Pace
 }
 
-// New returns a controller. reporter is usually the driver itself.
-func New(env control.Env, driver machine.Driver, reporter machine.Reporter) *Controller {
-	return &Controller{Env: env, driver: driver, reporter: reporter}
+// New returns a controller. reporter is usually the driver itself. pace is that of groups without a tag for it.
+func New(env control.Env, driver machine.Driver, reporter machine.Reporter, pace scaling.Pace) *Controller {
+	return &Controller{Env: env, driver: driver, reporter: reporter, pace: pace}
 }
 
 // bootWorkers is how many instances are started, stopped or taken over at the same time.
 const bootWorkers = 16
 
 func (c *Controller) groups() control.Loop[string] {
-	return control.New(c.Env, "auto-scaling-groups", 2, control.Planned(c.Env, &groups{c.driver}))
+	return control.New(c.Env, "auto-scaling-groups", 2, control.Planned(c.Env, &groups{c.driver, c.pace}))
 }
 
 func (c *Controller) instances() control.Loop[string] {

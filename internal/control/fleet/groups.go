@@ -10,12 +10,16 @@ import (
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/machine"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
 
 // groups keeps each group at its number of instances. It is a control.Planner; its keys are groups'
 // keys.
-type groups struct{ addresses machine.Addresses }
+type groups struct {
+	addresses machine.Addresses
+	pace      scaling.Pace
+}
 
 // Keys implements control.Planner.
 func (r *groups) Keys(c state.Change, s *state.Snapshot) []string {
@@ -85,7 +89,7 @@ func (r *groups) Step(tx *state.Tx, key string, m control.Moment) (time.Duration
 		forget(tx, key, m.Now)
 		return 0, nil
 	}
-	s := &step{tx: tx, m: m, addresses: r.addresses, g: g.Clone(),
+	s := &step{tx: tx, m: m, addresses: r.addresses, g: g.Clone(), pace: scaling.PaceFrom(g.Tags, r.pace),
 		members: slices.Collect(tx.Instances.By(state.InstancesByAutoScalingGroup, key))}
 	s.run()
 	return s.again(), nil

@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/machine"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/mem"
+	"pgregory.net/rapid"
 )
 
 // instant is a driver without machines. Its operations succeed at once, unless it is broken.
@@ -75,7 +75,7 @@ func newManual(t *testing.T, seed byte) *manual {
 		Store: store, Logger: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return w.now }, Random: rand.NewChaCha8([32]byte{seed}),
 	}
-	w.fleet = New(env, w.driver, nil)
+	w.fleet = New(env, w.driver, nil, scaling.PaceOfAWS)
 	w.driven = w.fleet.Manual()
 	w.update(func(tx *state.Tx) {
 		tx.LaunchConfigurations.Put(&fleet.LaunchConfiguration{Name: "lc", Region: region, Account: account,

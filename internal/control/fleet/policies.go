@@ -90,7 +90,7 @@ func (s *step) policies() {
 }
 
 func (s *step) situation() groupscaling.Situation {
-	now := groupscaling.Situation{Group: s.g, Members: s.members, Now: s.m.Now}
+	now := groupscaling.Situation{Group: s.g, Members: s.members, Pace: s.pace, Now: s.m.Now}
 	for _, m := range s.members {
 		for _, key := range []string{m.Scaling.LaunchedBy, m.Scaling.TerminatedBy} {
 			if a, ok := s.tx.Activities.Get(key); ok && a.Open() && now.Busy == "" {

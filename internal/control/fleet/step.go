@@ -13,6 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/launch"
 	"github.com/berthhq/berth/internal/machine"
 	"github.com/berthhq/berth/internal/newid"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -21,6 +22,7 @@ type step struct {
 	tx        *state.Tx
 	m         control.Moment
 	addresses machine.Addresses
+	pace      scaling.Pace
 
 	g       *fleet.AutoScalingGroup // a copy of the row
 	members []*fleet.Instance

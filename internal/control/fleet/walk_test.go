@@ -23,6 +23,7 @@ import (
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/machine/local"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -91,7 +92,7 @@ func newSite(t *testing.T) *site {
 		Env:    []string{"PATH=/usr/bin", agentVariable + "=" + filepath.Join(dir, "s")},
 		Logger: slog.New(slog.DiscardHandler), RestartMin: time.Millisecond}
 	s.run()
-	s.desk = desktest.New(t, autoscaling.Service(s.store), ec2.Service(s.store, s.driver))
+	s.desk = desktest.New(t, autoscaling.Service(s.store, scaling.PaceOfAWS), ec2.Service(s.store, s.driver))
 	t.Cleanup(func() {
 		s.stop()
 		s.l.Close()
@@ -105,7 +106,7 @@ func newSite(t *testing.T) *site {
 // run starts the control plane. stop ends it.
 func (s *site) run() {
 	s.driver = local.New(s.cfg)
-	c := New(control.System(s.store, slog.New(slog.DiscardHandler)), s.driver, s.driver)
+	c := New(control.System(s.store, slog.New(slog.DiscardHandler)), s.driver, s.driver, scaling.PaceOfAWS)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { s.driver.Run(ctx) })
