@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,8 +23,8 @@ type nodes struct {
 	err     error
 	served  []string
 	removed []string
-	stays   int    // how often Remove must be called
-	pid     string // of the process that Stats measures
+	stays   int          // how often Remove must be called
+	pid     atomic.Int64 // of the process that Stats measures; 0 if there is none
 }
 
 func (n *nodes) Serve(context.Context, *cache.Cluster) (*cache.Node, error) { return n.seen, n.err }

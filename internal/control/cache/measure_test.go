@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,19 +17,38 @@ import (
 
 // Stats counts the commands of a process that gets one every second, unless there is none.
 func (n *nodes) Stats(context.Context, string) (cache.Stats, bool) {
-	if n.pid == "" {
+	pid := n.pid.Load()
+	if pid == 0 {
 		return cache.Stats{}, false
 	}
 	seconds := strconv.FormatInt(time.Now().Unix(), 10)
 	return cache.ParseStats(map[string]string{
-		"process_id": n.pid, "cmdstat_get": "calls=" + seconds, "connected_clients": "2",
+		"process_id": strconv.FormatInt(pid, 10), "cmdstat_get": "calls=" + seconds, "connected_clients": "2",
 	}), true
 }
 
-// merged keeps what is merged.
+// merging keeps what is merged.
+type merging struct {
+	mu  sync.Mutex
+	got merged
+}
+
 type merged map[gather.Name]meter.Summary
 
-func (m merged) Merge(name gather.Name, s meter.Summary) { m[name] = m[name].Add(s) }
+func (m *merging) Merge(name gather.Name, s meter.Summary) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.got[name] = m.got[name].Add(s)
+}
+
+// take returns what was merged since the last call.
+func (m *merging) take() merged {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	got := m.got
+	m.got = merged{}
+	return got
+}
 
 func (m merged) value(metric, node string) float64 {
 	for name, s := range m {
@@ -58,35 +78,35 @@ func TestMeasuresNodes(t *testing.T) {
 			}
 		}
 		put(cache.Creating)
-		w.nodes.pid = "7"
-		got := merged{}
+		w.nodes.pid.Store(7)
+		feed := &merging{got: merged{}}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
-		m := &Meter{Store: w.store, Nodes: w.nodes, Feed: got, Now: time.Now}
+		m := &Meter{Store: w.store, Nodes: w.nodes, Feed: feed, Now: time.Now}
 		go func() { ended <- m.Run(ctx) }()
 		minute := func() merged {
-			clear(got)
+			feed.take()
 			time.Sleep(time.Minute)
 			synctest.Wait()
-			return got
+			return feed.take()
 		}
-		if len(minute()) != 0 {
+		if got := minute(); len(got) != 0 {
 			t.Errorf("a node that is being created is measured: %v", got)
 		}
 		put(cache.Available)
-		if minute(); got.value("CurrConnections", "") != 2 || got.value("GetTypeCmds", "") != -1 {
+		if got := minute(); got.value("CurrConnections", "") != 2 || got.value("GetTypeCmds", "") != -1 {
 			t.Errorf("the first minute: %v", got)
 		}
-		if minute(); got.value("GetTypeCmds", "") != 60 || got.value("GetTypeCmds", "0001") != 60 ||
+		if got := minute(); got.value("GetTypeCmds", "") != 60 || got.value("GetTypeCmds", "0001") != 60 ||
 			got.value("EngineCPUUtilization", "") != 0 {
 			t.Errorf("the second minute: %v", got)
 		}
-		w.nodes.pid = "8"
-		if minute(); got.value("GetTypeCmds", "") != -1 || got.value("CurrConnections", "0001") != 2 {
+		w.nodes.pid.Store(8)
+		if got := minute(); got.value("GetTypeCmds", "") != -1 || got.value("CurrConnections", "0001") != 2 {
 			t.Errorf("another process: %v", got)
 		}
-		w.nodes.pid = ""
-		if len(minute()) != 0 {
+		w.nodes.pid.Store(0)
+		if got := minute(); len(got) != 0 {
 			t.Errorf("no process: %v", got)
 		}
 		cancel()
