@@ -71,8 +71,11 @@ func (p *placing) Step(tx *state.Tx, clusterARN string, m control.Moment) (time.
 	all := groups(&tx.Tables, clusterARN)
 	p.plan(&tx.Tables, clusterARN, all)
 	var again time.Duration
-	for _, g := range all {
+	for k, g := range all {
 		placed, why := g.place(tx)
+		if after := all[k+1:]; placed < len(g.on) && slices.ContainsFunc(after, (*group).short) {
+			p.plan(&tx.Tables, clusterARN, after) // the group leaves them the room that it does not use
+		}
 		for _, task := range g.tasks[placed:] {
 			if wait := task.CreatedAt.Add(ecs.ProvisioningTimeout).Sub(m.Now); wait > 0 {
 				if again == 0 || wait < again {
@@ -98,6 +101,9 @@ type group struct {
 	why   sched.Failure // why the next task has none
 }
 
+// short reports whether the plan has no container instance for some of the tasks.
+func (g *group) short() bool { return len(g.on) < len(g.tasks) }
+
 // groups divides the tasks of a cluster that wait into groups. The groups are in the order of their oldest tasks.
 func groups(t *state.Tables, clusterARN string) (all []*group) {
 	of := make(map[alike]*group)
@@ -117,11 +123,12 @@ func groups(t *state.Tables, clusterARN string) (all []*group) {
 	return all
 }
 
-// plan chooses container instances for the tasks, the first ones of each group first.
+// plan chooses container instances for the tasks, the first ones of each group first. It replaces an earlier plan.
 func (p *placing) plan(t *state.Tables, clusterARN string, all []*group) {
 	var requests []sched.Request
 	var of []*group // the group of each request
 	for _, g := range all {
+		g.on, g.why = nil, sched.Failure{}
 		spec, ok := launch.OfWaiting(t, g.tasks[0])
 		if !ok {
 			g.why = sched.Failure{Reason: "its task definition or its cluster does not exist any more"}

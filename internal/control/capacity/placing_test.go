@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -67,6 +68,37 @@ func TestSmallTasksPassLargeOnes(t *testing.T) {
 		s.register("i-1", "p")
 		s.expect(large, "-")
 		s.expect(small, "i-1")
+	})
+}
+
+// Tasks that get no address, because their subnet is full, leave their room to the tasks after them.
+func TestFullSubnetHoldsNobodyUp(t *testing.T) {
+	play(t, func(s *stage) {
+		subnet := fleet.Subnets(region, account)[0]
+		s.put(func(tx *state.Tx) {
+			tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: definitionARN + "0",
+				NetworkMode:          ecs.NetworkAwsvpc,
+				ContainerDefinitions: []ecs.ContainerDefinition{{Name: "web", CPU: 512, Memory: 512}}})
+			network := &fleet.Network{Region: region, Account: account, CIDR: netip.MustParsePrefix("172.31.0.0/16")}
+			tx.Networks.Put(network)
+			part := network.Part(subnet)
+			for a := part.Addr(); part.Contains(a); a = a.Next() {
+				if a != netip.MustParseAddr("172.31.0.9") { // the only one that is free
+					tx.Tasks.Put(&ecs.Task{TaskARN: prefix + "task/c/" + a.String(), LastStatus: ecs.Running,
+						Attachments: []ecs.Attachment{{ID: a.String(), Type: "ElasticNetworkInterface",
+							Details: []ecs.KeyValuePair{{Name: "privateIPv4Address", Value: a.String()}}}}})
+				}
+			}
+		})
+		inSubnet := s.ask(2, func(t *ecs.Task) {
+			t.TaskDefinitionARN, t.ServiceARN, t.Group = definitionARN+"0", prefix+"service/c/vpc", "service:vpc"
+			t.Waiting.NetworkConfiguration = &ecs.NetworkConfiguration{
+				AwsvpcConfiguration: &ecs.AwsvpcConfiguration{Subnets: []string{subnet.ID}}}
+		})
+		others := s.ask(2)
+		s.register("i-1", "p")
+		s.expect(inSubnet, "i-1", "-")
+		s.expect(others, "i-1", "-")
 	})
 }
 
