@@ -109,8 +109,9 @@ func Alarms(p *ecs.CapacityProvider, g *fleet.AutoScalingGroup, c *ecs.Cluster, 
 	}
 }
 
-// Follow makes the alarms, the tag and the hook those that the capacity provider needs now, and deletes what it does
-// not need. It changes nothing if they are there already. It returns false if there is no room for the alarms.
+// Follow makes the tag, the hook and the alarms those that the capacity provider needs now, and deletes what it does
+// not need. It changes nothing if they are there already. It returns false if there is no room for the alarms; the
+// group has its tag and its hook then.
 func Follow(tx *state.Tx, p *ecs.CapacityProvider, now time.Time) bool {
 	g, exists := Group(&tx.Tables, p)
 	c, used := Cluster(&tx.Tables, p)
@@ -118,14 +119,11 @@ func Follow(tx *state.Tx, p *ecs.CapacityProvider, now time.Time) bool {
 	if exists && used && p.ScalesGroup() {
 		wanted = Alarms(p, g, c, now)
 	}
-	if !putAlarms(tx, p, wanted, now) {
-		return false
-	}
 	if exists {
 		tagGroup(tx, g, p.ScalesGroup() && p.UpdateStatus != ecs.DeleteInProgress)
 		hookGroup(tx, g, used && p.Drains() && p.UpdateStatus != ecs.DeleteInProgress)
 	}
-	return true
+	return putAlarms(tx, p, wanted, now)
 }
 
 // putAlarms makes or updates the wanted alarms of a capacity provider, and deletes its other ones.

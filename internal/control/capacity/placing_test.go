@@ -1,10 +1,12 @@
 package capacity
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
@@ -208,6 +210,37 @@ func TestDeletionOfTheGroup(t *testing.T) {
 		s.put(func(tx *state.Tx) { tx.AutoScalingGroups.Delete(fleet.Key(region, account, "g")) })
 		if n := s.store.View().Alarms.Len(); n != 0 {
 			t.Errorf("%d alarms are left", n)
+		}
+	})
+}
+
+// A group whose capacity provider finds no room for its alarms has the tag and the lifecycle hook all the same.
+func TestGroupIsMarkedWithoutAlarms(t *testing.T) {
+	play(t, func(s *stage) {
+		var group *fleet.AutoScalingGroup
+		s.put(func(tx *state.Tx) {
+			group, _ = tx.AutoScalingGroups.Get(fleet.Key(region, account, "g"))
+			tx.AutoScalingGroups.Delete(group.Key())
+			p, _ := tx.CapacityProviders.Get(ecs.ProviderARN(clusterARN, "p"))
+			n := *p
+			n.AutoScalingGroupProvider.ManagedDraining = ecs.Enabled
+			tx.CapacityProviders.Put(&n)
+		})
+		s.put(func(tx *state.Tx) {
+			for i := range alarm.Max {
+				tx.Alarms.Put(&alarm.Alarm{ARN: alarm.ARN(region, account, fmt.Sprint("other-", i))})
+			}
+			group = group.Clone()
+			group.Tags = nil
+			tx.AutoScalingGroups.Put(group)
+		})
+		now := s.store.View()
+		group, _ = now.AutoScalingGroups.Get(group.Key())
+		_, marked := group.Tags.Get("AmazonECSManaged")
+		_, hooked := now.LifecycleHooks.Get(fleet.PartKey(region, account, "g", fleet.DrainingHook))
+		if !marked || !hooked || now.Alarms.Len() != alarm.Max {
+			t.Errorf("the group has the tag: %v, and the hook: %v; there are %d alarms", marked, hooked,
+				now.Alarms.Len())
 		}
 	})
 }
