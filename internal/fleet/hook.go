@@ -162,6 +162,12 @@ func (i *Instance) Heartbeat(hook string, now time.Time) (c *Instance, ok bool) 
 // WaitsFor reports whether the member waits for a hook: its action has no result yet.
 func (m Membership) WaitsFor(hook string) bool { return m.openAction(hook) >= 0 }
 
+// HasAction reports whether the member has the action for a hook, open or completed. It has its actions until all of
+// them are completed and it has left the wait.
+func (m Membership) HasAction(hook string) bool {
+	return slices.ContainsFunc(m.Actions, func(a LifecycleAction) bool { return a.Hook == hook })
+}
+
 func (m Membership) openAction(hook string) int {
 	return slices.IndexFunc(m.Actions, func(a LifecycleAction) bool { return a.Hook == hook && a.Result == "" })
 }

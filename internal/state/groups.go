@@ -36,6 +36,18 @@ func (tx *Tx) DeleteHook(h *fleet.Hook) {
 	tx.LifecycleHooks.Delete(h.Key())
 }
 
+// ExplainActivity writes to an activity why it takes so long; "" takes the text away. An activity that does not exist
+// or has ended stays as it is.
+func (tx *Tx) ExplainActivity(key, reason string) {
+	a, ok := tx.Activities.Get(key)
+	if !ok || !a.Open() || a.StatusMessage == reason {
+		return
+	}
+	c := *a
+	c.StatusMessage = reason
+	tx.Activities.Put(&c)
+}
+
 // DeleteAutoScalingGroup deletes a group and what belongs to it, with the alarms of its policies. Its activities stay.
 func (tx *Tx) DeleteAutoScalingGroup(g *fleet.AutoScalingGroup, now time.Time) {
 	for h := range tx.HooksOf(g) {

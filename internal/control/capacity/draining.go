@@ -11,39 +11,40 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// draining does what ECS does while the lifecycle hook of managed draining holds an instance (ecs.md 4.10). It makes
-// the container instance DRAINING, waits until no task is left on it, and completes the lifecycle action. It is a
-// control.Planner whose keys are the ARNs of EC2 instances. Each step follows from the rows alone, so a server that is
-// killed goes on where it was.
+// draining does what ECS does with an instance that has the lifecycle action of the managed-draining hook (ecs.md
+// 4.10). It makes the container instance DRAINING, waits until no task is left on it, and completes the action. If
+// other hooks then still hold the instance, it keeps the container instance DRAINING. It is a control.Planner whose
+// keys are the ARNs of EC2 instances. Each step follows from the rows alone, so a server that is killed goes on where
+// it was.
 type draining struct{}
 
-// Keys implements control.Planner. It returns the instances that wait for the hook and have changed, or whose container
-// instance has changed, or that a task may have left.
+// Keys implements control.Planner. It returns the instances that have the hook's action and have changed, or whose
+// container instance has changed, or that a task may have left.
 func (draining) Keys(c state.Change, s *state.Snapshot) []string {
 	switch c := c.(type) {
 	case state.Changed[fleet.Instance]:
-		if c.New != nil && c.New.Scaling.WaitsFor(fleet.DrainingHook) {
+		if c.New != nil && c.New.Scaling.HasAction(fleet.DrainingHook) {
 			return []string{c.Key}
 		}
 	case state.Changed[ecs.ContainerInstance]:
 		if c.New != nil && (c.Old == nil || c.Old.Status != c.New.Status) {
-			return draining{}.waiting(s, c.New)
+			return draining{}.leaving(s, c.New)
 		}
 	case state.Changed[ecs.Task]:
 		if c.Old == nil || c.New != nil && c.New.LastStatus == c.Old.LastStatus {
 			return nil
 		}
 		if ci, ok := s.ContainerInstances.Get(c.Old.ContainerInstanceARN); ok && ci.Status == ecs.InstanceDraining {
-			return draining{}.waiting(s, ci)
+			return draining{}.leaving(s, ci)
 		}
 	}
 	return nil
 }
 
-// waiting returns the EC2 instance of a container instance if it waits for the hook.
-func (draining) waiting(s *state.Snapshot, ci *ecs.ContainerInstance) []string {
+// leaving returns the EC2 instance of a container instance if it has the hook's action.
+func (draining) leaving(s *state.Snapshot, ci *ecs.ContainerInstance) []string {
 	i, ok := provider.Machine(&s.Tables, ci.ContainerInstanceARN, ci.EC2InstanceID)
-	if !ok || !i.Scaling.WaitsFor(fleet.DrainingHook) {
+	if !ok || !i.Scaling.HasAction(fleet.DrainingHook) {
 		return nil
 	}
 	return []string{i.ARN()}
@@ -52,17 +53,18 @@ func (draining) waiting(s *state.Snapshot, ci *ecs.ContainerInstance) []string {
 // All implements control.Planner.
 func (draining) All(s *state.Snapshot) (keys []string) {
 	for i := range s.Instances.All() {
-		if i.Scaling.WaitsFor(fleet.DrainingHook) {
+		if i.Scaling.HasAction(fleet.DrainingHook) {
 			keys = append(keys, i.ARN())
 		}
 	}
 	return keys
 }
 
-// Step implements control.Planner. An instance without a container instance has nothing to drain.
+// Step implements control.Planner. An instance without a container instance has nothing to drain, and control/instance
+// takes one that does not run out of its cluster.
 func (draining) Step(tx *state.Tx, key string, _ control.Moment) (time.Duration, error) {
 	i, ok := tx.Instances.Get(key)
-	if !ok || !i.Scaling.WaitsFor(fleet.DrainingHook) {
+	if !ok || !i.Scaling.HasAction(fleet.DrainingHook) || i.State != fleet.Running {
 		return 0, nil
 	}
 	left := 0
@@ -78,14 +80,14 @@ func (draining) Step(tx *state.Tx, key string, _ control.Moment) (time.Duration,
 		}
 		left += tasksLeft(&tx.Tables, ci, i.Impaired())
 	}
-	if left > 0 {
-		tellDraining(tx, i, fmt.Sprintf(
-			"Amazon ECS drains the instance before it is terminated; tasks that are left: %d.", left))
-		return 0, nil
+	why := ""
+	switch done, waits := i.Complete(fleet.DrainingHook, fleet.Continue); {
+	case waits && left > 0:
+		why = fmt.Sprintf("Amazon ECS drains the instance before it is terminated; tasks that are left: %d.", left)
+	case waits:
+		tx.Instances.Put(done)
 	}
-	tellDraining(tx, i, "")
-	done, _ := i.Complete(fleet.DrainingHook, fleet.Continue)
-	tx.Instances.Put(done)
+	tx.ExplainActivity(i.Scaling.TerminatedBy, why)
 	return 0, nil
 }
 
@@ -100,15 +102,4 @@ func tasksLeft(t *state.Tables, ci *ecs.ContainerInstance, impaired bool) (n int
 		n++
 	}
 	return n
-}
-
-// tellDraining writes to the activity that terminates an instance why it takes so long.
-func tellDraining(tx *state.Tx, i *fleet.Instance, why string) {
-	a, ok := tx.Activities.Get(i.Scaling.TerminatedBy)
-	if !ok || !a.Open() || a.StatusMessage == why {
-		return
-	}
-	n := *a
-	n.StatusMessage = why
-	tx.Activities.Put(&n)
 }

@@ -70,6 +70,17 @@ func (s *stage) status(arn string) string {
 	return fmt.Sprint(ci.Status, " ", ci.Version)
 }
 
+// set gives a container instance a status, as a user or control/instance does.
+func (s *stage) set(arn, status string) {
+	s.t.Helper()
+	s.put(func(tx *state.Tx) {
+		ci, _ := tx.ContainerInstances.Get(arn)
+		n := *ci
+		n.Status = status
+		tx.ContainerInstances.Put(&n)
+	})
+}
+
 // run puts tasks on a container instance.
 func (s *stage) run(arn string, n int, edit ...func(*ecs.Task)) []string {
 	return s.ask(n, append(edit, func(t *ecs.Task) {
@@ -106,9 +117,33 @@ func TestManagedDraining(t *testing.T) {
 		s.drained("i-1", false, left(1))
 		s.end(tasks[2])
 		s.drained("i-1", true, "")
-		if got := s.status(arn); got != "DRAINING 1" {
+		s.set(arn, ecs.InstanceActive) // while another hook still holds the instance
+		if got := s.status(arn); got != "DRAINING 2" {
 			t.Errorf("the container instance is %s", got)
 		}
+		s.drained("i-1", true, "")
+	})
+}
+
+// A user who completes the action of managed draining ends the wait, and the activity does not tell of it any more. The
+// instance stays DRAINING.
+func TestDrainingThatAUserEnds(t *testing.T) {
+	play(t, func(s *stage) {
+		arn := s.register("i-1", "p")
+		s.run(arn, 1)
+		s.terminate("i-1")
+		s.drained("i-1", false, left(1))
+		s.put(func(tx *state.Tx) {
+			i, _ := tx.Instances.Get(fleet.InstanceARN(region, account, "i-1"))
+			done, _ := i.Complete(fleet.DrainingHook, fleet.Continue)
+			tx.Instances.Put(done)
+		})
+		s.drained("i-1", true, "")
+		s.set(arn, ecs.InstanceActive)
+		if got := s.status(arn); got != "DRAINING 2" {
+			t.Errorf("the container instance is %s", got)
+		}
+		s.drained("i-1", true, "")
 	})
 }
 
@@ -133,15 +168,7 @@ func TestDrainingStays(t *testing.T) {
 		arn := s.register("i-1", "p")
 		task := s.run(arn, 1)
 		s.terminate("i-1")
-		set := func(status string) {
-			s.put(func(tx *state.Tx) {
-				ci, _ := tx.ContainerInstances.Get(arn)
-				n := *ci
-				n.Status = status
-				tx.ContainerInstances.Put(&n)
-			})
-		}
-		set(ecs.InstanceActive)
+		s.set(arn, ecs.InstanceActive)
 		if got := s.status(arn); got != "DRAINING 2" {
 			t.Errorf("the container instance is %s", got)
 		}
@@ -155,7 +182,7 @@ func TestDrainingStays(t *testing.T) {
 			t.Errorf("the second container instance is %s", got)
 		}
 		s.drained("i-1", false, left(1))
-		set(ecs.InstanceInactive)
+		s.set(arn, ecs.InstanceInactive)
 		s.drained("i-1", true, "")
 		if got := s.task(task[0]).LastStatus; got != ecs.Running {
 			t.Errorf("the task is %s: control/instance ends it", got)

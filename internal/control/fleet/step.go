@@ -76,7 +76,7 @@ func (s *step) settle() {
 			s.end(m)
 			continue
 		case m.Scaling.Lifecycle.Leaving() && m.State == fleet.ShuttingDown:
-			s.tellWhy(m.Scaling.TerminatedBy, m.Machine.Reason)
+			s.tx.ExplainActivity(m.Scaling.TerminatedBy, m.Machine.Reason)
 		}
 		left = append(left, m)
 	}
@@ -98,17 +98,6 @@ func (s *step) finish(key string, status fleet.ActivityStatus, message string) {
 	}
 	s.tx.Activities.Put(a.Finished(status, message, s.m.Now))
 	s.g.CooldownStart = s.m.Now
-}
-
-// tellWhy writes to an activity why it takes so long.
-func (s *step) tellWhy(key, reason string) {
-	a, ok := s.tx.Activities.Get(key)
-	if !ok || !a.Open() || a.StatusMessage == reason {
-		return
-	}
-	c := *a
-	c.StatusMessage = reason
-	s.tx.Activities.Put(&c)
 }
 
 func (s *step) failedLaunch() {
