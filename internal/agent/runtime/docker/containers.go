@@ -26,13 +26,28 @@ func (e *Engine) Stop(ctx context.Context, id string, grace time.Duration) error
 	return wrap(err)
 }
 
-// Remove forgets a container.
+// Remove forgets a container. The engine refuses a removal during another one of the same container. Remove then tries
+// again until the container is gone, or ctx has ended, as the engine does not tell others when a removal fails.
 func (e *Engine) Remove(ctx context.Context, id string) error {
-	_, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-	if err = wrap(err); errors.Is(err, runtime.ErrNotFound) {
-		return nil
+	for {
+		_, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		if err = wrap(err); errors.Is(err, runtime.ErrNotFound) {
+			return nil
+		}
+		if !isBeingRemoved(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
-	return err
+}
+
+// isBeingRemoved checks the engine's text; it has the same code for every conflict.
+func isBeingRemoved(err error) bool {
+	return errors.Is(err, runtime.ErrConflict) && strings.Contains(err.Error(), "is already in progress")
 }
 
 // Inspect describes a container.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ func Run(t *testing.T, s Subject) {
 		"life of a container":          life,
 		"stop kills after the grace":   stopKills,
 		"destroying tells of the end":  destroys,
+		"several callers may remove":   removedTogether,
 		"events are not missed":        watches,
 		"logs keep order and position": logs,
 		"what is missing is not found": missing,
@@ -183,6 +185,25 @@ func destroys(t *testing.T, s Subject) {
 			}
 		})
 	}
+}
+
+// Each of several callers that remove a container at the same time returns when the container is gone.
+func removedTogether(t *testing.T, s Subject) {
+	id := s.create(t, nil, "stubborn")
+	s.start(t, id)
+	s.ready(t, id)
+	var callers sync.WaitGroup
+	for range 4 {
+		callers.Go(func() {
+			if err := s.Runtime.Remove(t.Context(), id); err != nil {
+				t.Errorf("Remove: %v", err)
+			}
+			if _, err := s.Runtime.Inspect(t.Context(), id); !errors.Is(err, runtime.ErrNotFound) {
+				t.Errorf("Inspect afterwards: %v", err)
+			}
+		})
+	}
+	callers.Wait()
 }
 
 func watches(t *testing.T, s Subject) {
