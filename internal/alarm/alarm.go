@@ -123,8 +123,14 @@ func (a *Alarm) MetricEntry() string {
 	return MetricEntry(a.Region, a.Account, a.Measure.Metric)
 }
 
-// OfLoadBalancers reports whether the alarm is on what load balancers count.
-func (a *Alarm) OfLoadBalancers() bool { return a.Measure.Metric.Namespace == "AWS/ApplicationELB" }
+// OfLoadBalancers reports whether the alarm is on what load balancers count, alone or in an expression.
+func (a *Alarm) OfLoadBalancers() bool {
+	return a.Measure.Metric.ofLoadBalancers() || slices.ContainsFunc(a.Queries, func(q Query) bool {
+		return q.Measure != nil && q.Measure.Metric.ofLoadBalancers()
+	})
+}
+
+func (m Metric) ofLoadBalancers() bool { return m.Namespace == "AWS/ApplicationELB" }
 
 // Composite reports whether the alarm's state follows from the states of other alarms.
 func (a *Alarm) Composite() bool { return a.Rule != "" }

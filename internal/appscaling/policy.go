@@ -1,7 +1,9 @@
 package appscaling
 
 import (
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,11 +35,13 @@ type Policy struct {
 	CreatedAt time.Time
 }
 
-// Tracking keeps a metric near a target value. Either Predefined or Customized is set.
+// Tracking keeps a metric near a target value. One of Predefined, Customized and Math is set.
 type Tracking struct {
 	scaling.Tracking
 	Predefined *Predefined    `json:",omitempty"`
 	Customized *alarm.Measure `json:",omitempty"`
+	// Math has metrics and expressions, one of which is the metric (ecs.md 6.15).
+	Math []alarm.Query `json:",omitempty"`
 	// Cooldowns are in seconds; nil means scaling.DefaultCooldown (ecs.md 6.8).
 	OutCooldown *int `json:",omitempty"`
 	InCooldown  *int `json:",omitempty"`
@@ -111,10 +115,14 @@ func (p *Predefined) RequestsOfTargets() alarm.Measure {
 			{Name: "TargetGroup", Value: group}, {Name: "LoadBalancer", Value: balancer}}}}
 }
 
-// Measure returns the metric of a policy for a resource, and the statistic of its values (ecs.md 6.5).
+// Measure returns the metric of a policy for a resource, and the statistic of its values (ecs.md 6.5). It is empty for
+// a policy with Math.
 func (t *Tracking) Measure(resourceID string) alarm.Measure {
-	if t.Customized != nil {
+	switch {
+	case t.Customized != nil:
 		return *t.Customized
+	case t.Math != nil:
+		return alarm.Measure{}
 	}
 	cluster, service, _ := SplitResource(resourceID)
 	name := "CPUUtilization"
@@ -134,6 +142,9 @@ func (t *Tracking) Same(other *Tracking) bool {
 	if t.Customized != nil && other.Customized != nil {
 		a, b := t.Customized, other.Customized
 		return a.Metric.Equal(b.Metric) && a.Statistic == b.Statistic && a.Unit == b.Unit
+	}
+	if t.Math != nil {
+		return reflect.DeepEqual(t.Math, other.Math)
 	}
 	return t.Predefined != nil && other.Predefined != nil && *t.Predefined == *other.Predefined
 }
@@ -155,7 +166,20 @@ func (p *Policy) Alarms(now time.Time) []*alarm.Alarm {
 }
 
 func (p *Policy) alarm(name string, c scaling.Condition, now time.Time) *alarm.Alarm {
-	return alarm.OfPolicy(p.Region, p.Account, p.ARN(), name, p.Tracking.Measure(p.ResourceID), c, now)
+	a := alarm.OfPolicy(p.Region, p.Account, p.ARN(), name, p.Tracking.Measure(p.ResourceID), c, now)
+	a.Queries = p.Tracking.Queries(c.Period)
+	return a
+}
+
+// Queries returns Math as an alarm has it, with the period of its metrics.
+func (t *Tracking) Queries(period time.Duration) []alarm.Query {
+	all := slices.Clone(t.Math)
+	for i, q := range all {
+		if q.Measure != nil {
+			all[i].Period = period
+		}
+	}
+	return all
 }
 
 // AlarmARNs returns the ARNs of the policy's alarms.

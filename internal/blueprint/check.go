@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/arn"
@@ -11,6 +12,7 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/groupscaling"
+	"github.com/berthhq/berth/internal/meter/compare"
 	"github.com/berthhq/berth/internal/scaling"
 )
 
@@ -146,6 +148,8 @@ func (c *checker) checkGroupScaling(groups map[string]bool) {
 			c.checkSteps("GroupPolicies", i, p.Steps, "Steps")
 		case groupscaling.TargetTracking:
 			c.checkTracking("GroupPolicies", i, p.Tracking)
+			c.needs("GroupPolicies", i, p.Tracking == nil || p.Tracking.Math == nil,
+				"policies of groups have no metric math")
 		default:
 			c.needs("GroupPolicies", i, false, "the Type of a policy must be %s, %s or %s", groupscaling.Simple,
 				groupscaling.Step, groupscaling.TargetTracking)
@@ -162,8 +166,13 @@ func (c *checker) checkGroupScaling(groups map[string]bool) {
 }
 
 func (c *checker) checkTracking(list string, i int, t *appscaling.Tracking) {
-	ok := t != nil && (t.Predefined == nil) != (t.Customized == nil)
-	c.needs(list, i, ok, "a target tracking policy needs Tracking with either Predefined or Customized")
+	ok := t != nil && (t.Predefined == nil) == (t.Customized != nil || t.Math != nil) &&
+		(t.Customized == nil || t.Math == nil)
+	c.needs(list, i, ok, "a target tracking policy needs Tracking with one of Predefined, Customized and Math")
+	if ok && t.Math != nil {
+		_, problem := compare.Check(t.Queries(time.Minute))
+		c.needs(list, i, problem == "", "the metric math of a policy is invalid: %s", problem)
+	}
 	c.needs(list, i, !ok || t.Target > 0, "the Target of a policy must be above 0")
 }
 

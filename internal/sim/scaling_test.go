@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/scaling"
@@ -50,6 +51,25 @@ func TestTargetTrackingFollowsTheLoad(t *testing.T) {
 	})
 	if !told || !strings.Contains(text, "Setting desired count to 8") {
 		t.Errorf("%s\n%+v", text, r.Decisions)
+	}
+}
+
+// A policy on metric math scales as one on the metric itself does (ecs.md 6.15).
+func TestTargetTrackingOfMetricMath(t *testing.T) {
+	stack := sample(1, 4)
+	loads := []Load{{Service: "web00", Cost: Cost{CPU: 10 * time.Millisecond, IdleMemory: 48},
+		Curve: Ramp{From: 20, To: 120, Begin: time.Hour, Duration: time.Hour}}}
+	run := func() string {
+		r := simulate(t, stack, loads, func(o *Options) { o.Span = 4 * time.Hour })
+		return transcript(r, "policy")
+	}
+	plain := run()
+	tracking := stack.ScalingPolicies[0].Tracking
+	cpu := tracking.Measure(stack.ScalingPolicies[0].ResourceID)
+	tracking.Predefined, tracking.Target = nil, 0.6
+	tracking.Math = []alarm.Query{{ID: "share", Expression: "m1 / 100"}, {ID: "m1", Hidden: true, Measure: &cpu}}
+	if math := run(); math != plain || !strings.Contains(math, "Setting desired count to 8") {
+		t.Errorf("%s\nwant %s", math, plain)
 	}
 }
 

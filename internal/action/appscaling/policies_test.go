@@ -205,9 +205,9 @@ func TestPoliciesAreRefused(t *testing.T) {
 		{"a label of nothing (6.4)", predefined(appscaling.RequestsPerTarget, "app/a/1/targetgroup/b/2"),
 			v + "The target group targetgroup/b/2 in the ResourceLabel is not one of the service service/prod/chat."},
 		{"a metric without a name", custom(func(c *customIn) { c.MetricName = nil }),
-			metric + "a CustomizedMetricSpecification needs MetricName, Namespace and Statistic."},
+			metric + "a metric needs MetricName, Namespace and a statistic."},
 		{"a metric without a statistic", custom(func(c *customIn) { c.Statistic = "" }),
-			metric + "a CustomizedMetricSpecification needs MetricName, Namespace and Statistic."},
+			metric + "a metric needs MetricName, Namespace and a statistic."},
 		{"a long name", custom(func(c *customIn) { c.Namespace = new(strings.Repeat("n", 256)) }),
 			metric + "MetricName and Namespace have at most 255 characters."},
 		{"too many dimensions (7.1)", custom(func(c *customIn) {
@@ -265,9 +265,6 @@ func TestRefusedMembers(t *testing.T) {
 	const its = `{'ServiceNamespace':'ecs','ResourceId':'service/prod/chat','ScalableDimension':'` + dimension +
 		`','PolicyName':'p',`
 	for member, input := range map[string]string{
-		"TargetTrackingScalingPolicyConfiguration.CustomizedMetricSpecification.Metrics": its +
-			`'PolicyType':'TargetTrackingScaling','TargetTrackingScalingPolicyConfiguration':{'TargetValue':1,` +
-			`'CustomizedMetricSpecification':{'Metrics':[{'Id':'m1'}]}}}`,
 		"PredictiveScalingPolicyConfiguration": its + `'PolicyType':'PredictiveScaling',` +
 			`'PredictiveScalingPolicyConfiguration':{'MetricSpecifications':[{'TargetValue':1}]}}`,
 	} {

@@ -90,10 +90,13 @@ func parseTracking(in *shape.TargetTrackingScalingPolicyConfiguration) (*appscal
 			"CustomizedMetricSpecification.")
 	}
 	var err error
-	if in.PredefinedMetricSpecification != nil {
+	switch custom := in.CustomizedMetricSpecification; {
+	case custom == nil:
 		t.Predefined, err = parsePredefined(in.PredefinedMetricSpecification)
-	} else {
-		t.Customized, err = parseCustomized(in.CustomizedMetricSpecification)
+	case custom.Metrics != nil:
+		t.Math, err = parseMath(custom)
+	default:
+		t.Customized, err = parseCustomized(custom)
 	}
 	return t, err
 }
@@ -181,6 +184,11 @@ func answerTracking(t *appscaling.Tracking) *shape.TargetTrackingScalingPolicyCo
 	if p := t.Predefined; p != nil {
 		out.PredefinedMetricSpecification = &shape.PredefinedMetricSpecification{PredefinedMetricType: p.Type,
 			ResourceLabel: request.Optional(p.Label)}
+		return out
+	}
+	if t.Math != nil {
+		out.CustomizedMetricSpecification = &shape.CustomizedMetricSpecification{
+			Metrics: request.Answers(t.Math, answerMath)}
 		return out
 	}
 	m := t.Customized

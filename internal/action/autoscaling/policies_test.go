@@ -60,8 +60,8 @@ func TestPolicyFaults(t *testing.T) {
 		{trackLine + strings.Replace(cpuMetric, "ASGAverageCPUUtilization", "ALBRequestCountPerTarget", 1) +
 			" TargetTrackingConfiguration.PredefinedMetricSpecification.ResourceLabel=app/a/1/targetgroup/b/2",
 			"The target group targetgroup/b/2 in the ResourceLabel is not attached to the group g."},
-		{trackLine + custom + "Namespace=n", "The customized metric is invalid: a CustomizedMetricSpecification " +
-			"needs MetricName, Namespace and Statistic."},
+		{trackLine + custom + "Namespace=n", "The customized metric is invalid: a metric needs MetricName, " +
+			"Namespace and a statistic."},
 		{trackLine + custom + "Namespace=n" + custom + "MetricName=m" + custom + "Statistic=Average" +
 			custom + "Dimensions.member.1.Name=d" + custom + "Dimensions.member.1.Value=1" +
 			custom + "Dimensions.member.2.Name=d" + custom + "Dimensions.member.2.Value=2",

@@ -15,7 +15,7 @@ import (
 func CheckMeasure(m *alarm.Measure) error {
 	switch {
 	case m.Metric.Namespace == "" || m.Metric.Name == "" || m.Statistic == "":
-		return errors.New("a CustomizedMetricSpecification needs MetricName, Namespace and Statistic")
+		return errors.New("a metric needs MetricName, Namespace and a statistic")
 	case max(len(m.Metric.Namespace), len(m.Metric.Name)) > 255:
 		return errors.New("MetricName and Namespace have at most 255 characters")
 	case len(m.Metric.Dimensions) > 30:
