@@ -107,12 +107,21 @@ func putHook(tx *state.Tx, call *awswire.Call, group string, in *shape.Lifecycle
 	if err != nil {
 		return err
 	}
-	prefix := fleet.PartPrefix(call.Region, call.Account, group)
-	if !exists && count(tx.Tables.LifecycleHooks.Prefix(prefix)) >= fleet.MaxHooks {
+	if !exists && ofUsers(&tx.Tables, call, group) >= fleet.MaxHooks {
 		return fault.New(shape.CodeLimitExceeded, "A group can have %d lifecycle hooks at most.", fleet.MaxHooks)
 	}
 	tx.LifecycleHooks.Put(h)
 	return nil
+}
+
+// ofUsers returns how many hooks a group has, without the one of managed draining, which capacity providers make.
+func ofUsers(t *state.Tables, call *awswire.Call, group string) (n int) {
+	for h := range t.LifecycleHooks.Prefix(fleet.PartPrefix(call.Region, call.Account, group)) {
+		if h.Name != fleet.DrainingHook {
+			n++
+		}
+	}
+	return n
 }
 
 func (a *api) deleteHook(

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/state"
 )
 
 const hookLine = "PutLifecycleHook AutoScalingGroupName=g LifecycleHookName=h"
@@ -119,6 +120,17 @@ func TestMostHooks(t *testing.T) {
 		t.Error(got)
 	}
 	d.ok(hookLine + " HeartbeatTimeout=60") // it is there already
+	// The hook of managed draining does not count.
+	err := d.store.Update(t.Context(), func(tx *state.Tx) error {
+		tx.LifecycleHooks.Put(&fleet.Hook{Region: region, Account: account, Group: "g", Name: fleet.DrainingHook,
+			Transition: fleet.WhenTerminating})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.ok("DeleteLifecycleHook AutoScalingGroupName=g LifecycleHookName=h")
+	d.ok(hookLine + " LifecycleTransition=autoscaling:EC2_INSTANCE_LAUNCHING")
 	d.ok("DeleteAutoScalingGroup AutoScalingGroupName=g")
 	if n := d.store.View().LifecycleHooks.Len(); n != 0 {
 		t.Errorf("%d hooks outlive their group", n)
