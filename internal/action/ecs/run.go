@@ -163,16 +163,17 @@ func start(
 		return err
 	}
 	var world sched.World
+	if req.HostNetwork { // the tasks use ports that other instances of the same machine may have in use
+		world = launch.World(&tx.Tables, spec.Cluster.ClusterARN)
+	}
 	var keys []string
 	for _, ref := range refs {
 		ci, key, ok := instanceIn(&tx.Tables, spec.Cluster, ref)
-		if ok && !slices.Contains(keys, key) {
+		known := slices.ContainsFunc(world.Instances, func(i *sched.Instance) bool { return i.ARN == key })
+		if ok && !known {
 			world.Instances = append(world.Instances, new(launch.Instance(&tx.Tables, ci)))
 		}
 		keys = append(keys, key)
-	}
-	if req.HostNetwork { // the tasks use ports that other instances of the same machine may have in use
-		world = launch.World(&tx.Tables, spec.Cluster.ClusterARN)
 	}
 	return carryOut(tx, call, spec, sched.Start(world, req, keys), ids, out)
 }

@@ -312,12 +312,14 @@ func TestStartTaskOnAMachineWithOtherInstances(t *testing.T) {
 	d.instance("a", "us-east-1a", on("127.0.1.1"))
 	d.instance("b", "us-east-1b", on("127.0.1.2"))
 	c := d.instance("c", "us-east-1c", on("192.0.2.1"))
+	d.instance("gone", "us-east-1c", func(i *ecs.ContainerInstance) { i.Status = ecs.InstanceInactive })
 	d.ok("RegisterTaskDefinition", `{'family': 'host', 'networkMode': 'host', 'containerDefinitions': [{'name': 'a', `+
 		`'image': 'a', 'memory': 16, 'portMappings': [{'containerPort': 8080}]}]}`)
 	d.ok("StartTask", `{'taskDefinition': 'host', 'containerInstances': ['a']}`).is("failures", "[]")
-	d.ok("StartTask", `{'taskDefinition': 'host', 'containerInstances': ['b', 'c', 'ghost']}`).is(
-		"tasks.0.containerInstanceArn", "'"+c+"'", "tasks.1", "absent", "failures.0.reason", "'RESOURCE:PORTS'",
-		"failures.0.arn", "'"+prefix+"container-instance/default/b'", "failures.1.reason", "'MISSING'")
+	d.ok("StartTask", `{'taskDefinition': 'host', 'containerInstances': ['b', 'c', 'ghost', 'gone', 'gone']}`).
+		is("tasks.0.containerInstanceArn", "'"+c+"'", "tasks.1", "absent", "failures.0.reason", "'RESOURCE:PORTS'",
+			"failures.0.arn", "'"+prefix+"container-instance/default/b'", "failures.1.reason", "'MISSING'",
+			"failures.2.reason", "'INACTIVE'", "failures.3.reason", "'INACTIVE'")
 }
 
 func TestStartTask(t *testing.T) {
