@@ -69,7 +69,7 @@ func Of(t *state.Tables, clusterARN, ec2InstanceID string) string {
 	if !ok || len(c.CapacityProviders) == 0 {
 		return ""
 	}
-	i, ok := Machine(t, clusterARN, ec2InstanceID)
+	i, ok := EC2Instance(t, clusterARN, ec2InstanceID)
 	if !ok {
 		return ""
 	}
@@ -85,9 +85,9 @@ func Of(t *state.Tables, clusterARN, ec2InstanceID string) string {
 	return ""
 }
 
-// Machine returns the EC2 instance with an id in the region and account of an ARN of ECS, and whether it is one of
+// EC2Instance returns the EC2 instance with an id in the region and account of an ARN of ECS, and whether it is one of
 // Berth's.
-func Machine(t *state.Tables, ecsARN, ec2InstanceID string) (*fleet.Instance, bool) {
+func EC2Instance(t *state.Tables, ecsARN, ec2InstanceID string) (*fleet.Instance, bool) {
 	a, err := arn.Parse(ecsARN)
 	if err != nil {
 		return nil, false

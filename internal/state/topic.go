@@ -9,6 +9,13 @@ import (
 // allPublications is the only entry of the sum of the table of publications, which is their size in bytes.
 const allPublications = "all"
 
+// The tables of publications, deliveries and subscriptions have one sum each.
+const (
+	sumOfPublications  = 0 // bytes of all messages
+	sumOfDeliveries    = 0 // deliveries of each subscription
+	sumOfSubscriptions = 0 // subscriptions of each topic
+)
+
 func publication(*topic.Publication) string { return allPublications }
 
 func topicOf(s *topic.Subscription) string { return s.TopicARN }
@@ -16,15 +23,19 @@ func topicOf(s *topic.Subscription) string { return s.TopicARN }
 func subscriptionOf(d *topic.Delivery) string { return d.SubscriptionARN }
 
 // PublishedBytes returns how many bytes the messages have that wait for their delivery.
-func (t *Tables) PublishedBytes() int { return t.Publications.untyped.count(0, allPublications) }
+func (t *Tables) PublishedBytes() int {
+	return t.Publications.untyped.count(sumOfPublications, allPublications)
+}
 
 // DueOf returns how many messages wait for a subscription.
 func (t *Tables) DueOf(subscriptionARN string) int {
-	return t.Deliveries.untyped.count(0, subscriptionARN)
+	return t.Deliveries.untyped.count(sumOfDeliveries, subscriptionARN)
 }
 
 // SubscribedTo returns how many subscriptions a topic has.
-func (t *Tables) SubscribedTo(topicARN string) int { return t.Subscriptions.untyped.count(0, topicARN) }
+func (t *Tables) SubscribedTo(topicARN string) int {
+	return t.Subscriptions.untyped.count(sumOfSubscriptions, topicARN)
+}
 
 // SubscriptionsOf yields the subscriptions of a topic, in the order of their ARNs.
 func (t *Tables) SubscriptionsOf(topicARN string) func(func(*topic.Subscription) bool) {

@@ -15,7 +15,7 @@ func Draining(t *state.Tables, ci *ecs.ContainerInstance) string {
 	if ci.Status != ecs.InstanceDraining {
 		return ""
 	}
-	i, ok := provider.Machine(t, ci.ContainerInstanceARN, ci.EC2InstanceID)
+	i, ok := provider.EC2Instance(t, ci.ContainerInstanceARN, ci.EC2InstanceID)
 	if !ok || !i.Scaling.WaitsFor(fleet.DrainingHook) {
 		return ""
 	}

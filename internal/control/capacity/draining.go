@@ -43,7 +43,7 @@ func (draining) Keys(c state.Change, s *state.Snapshot) []string {
 
 // leaving returns the EC2 instance of a container instance if it has the hook's action.
 func (draining) leaving(s *state.Snapshot, ci *ecs.ContainerInstance) []string {
-	i, ok := provider.Machine(&s.Tables, ci.ContainerInstanceARN, ci.EC2InstanceID)
+	i, ok := provider.EC2Instance(&s.Tables, ci.ContainerInstanceARN, ci.EC2InstanceID)
 	if !ok || !i.Scaling.HasAction(fleet.DrainingHook) {
 		return nil
 	}
@@ -96,7 +96,7 @@ func (draining) Step(tx *state.Tx, key string, _ control.Moment) (time.Duration,
 func tasksLeft(t *state.Tables, ci *ecs.ContainerInstance, impaired bool) (n int) {
 	for task := range t.Tasks.By(state.TasksByInstance, ci.ContainerInstanceARN) {
 		if task.LastStatus == ecs.Stopped ||
-			impaired && (task.ServiceARN == "" || task.MayStop() || ofDaemon(t, task)) {
+			impaired && (task.ServiceARN == "" || task.MayStop() || t.OfDaemon(task)) {
 			continue
 		}
 		n++

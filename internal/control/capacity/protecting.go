@@ -61,7 +61,7 @@ func (protecting) machine(s *state.Snapshot, ci *ecs.ContainerInstance) []string
 	if ci.CapacityProviderName == "" {
 		return nil
 	}
-	if i, ok := provider.Machine(&s.Tables, ci.ContainerInstanceARN, ci.EC2InstanceID); ok {
+	if i, ok := provider.EC2Instance(&s.Tables, ci.ContainerInstanceARN, ci.EC2InstanceID); ok {
 		return []string{i.ARN()}
 	}
 	return nil
@@ -105,7 +105,7 @@ func (p protecting) Step(tx *state.Tx, key string, m control.Moment) (time.Durat
 			return wait, nil
 		}
 	}
-	if protect := ci != nil && occupied(&tx.Tables, ci); protect != i.Scaling.Protected {
+	if protect := ci != nil && tx.OtherTasks(ci.ContainerInstanceARN) > 0; protect != i.Scaling.Protected {
 		n := i.Clone()
 		n.Scaling.Protected = protect
 		tx.Instances.Put(n)

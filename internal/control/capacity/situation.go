@@ -52,7 +52,7 @@ func situation(
 			ready = max(warmup, registrationTime)
 		}
 		m.Warming = m.Warming || now.Before(i.Scaling.InServiceAt.Add(pace.Of(ready)))
-		if ci == nil || !occupied(t, ci) {
+		if ci == nil || t.OtherTasks(ci.ContainerInstanceARN) == 0 { // ecs.md 4.4
 			empty++
 		}
 		if ci != nil {
@@ -71,22 +71,6 @@ func registered(t *state.Tables, c *ecs.Cluster, i *fleet.Instance) *ecs.Contain
 		}
 	}
 	return nil
-}
-
-// occupied reports whether a container instance has a task that is not a daemon's (ecs.md 4.4).
-func occupied(t *state.Tables, ci *ecs.ContainerInstance) bool {
-	for task := range t.Tasks.By(state.TasksByInstance, ci.ContainerInstanceARN) {
-		if task.LastStatus != ecs.Stopped && !ofDaemon(t, task) {
-			return true
-		}
-	}
-	return false
-}
-
-// ofDaemon reports whether a task belongs to a service of the scheduling strategy DAEMON.
-func ofDaemon(t *state.Tables, task *ecs.Task) bool {
-	s, ok := t.Services.Get(task.ServiceARN)
-	return ok && s.SchedulingStrategy == ecs.Daemon
 }
 
 // sizes returns the smallest and the largest resources that an instance launched by the group may have.

@@ -99,7 +99,7 @@ func ends(t *state.Tables, ci *ecs.ContainerInstance) bool {
 // machineState returns the state of the EC2 instance. It is "" for a machine that is not one of
 // ours; those are left alone.
 func machineState(t *state.Tables, ci *ecs.ContainerInstance) fleet.InstanceState {
-	i, ok := provider.Machine(t, ci.ContainerInstanceARN, ci.EC2InstanceID)
+	i, ok := provider.EC2Instance(t, ci.ContainerInstanceARN, ci.EC2InstanceID)
 	if !ok {
 		return ""
 	}

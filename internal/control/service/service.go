@@ -91,7 +91,7 @@ func daemonsLeftBy(ch state.Changed[ecs.Task], s *state.Snapshot) (keys []string
 		return nil
 	}
 	for t := range s.Tasks.By(state.TasksByInstance, was.ContainerInstanceARN) {
-		if t.LastStatus != ecs.Stopped && ofDaemon(&s.Tables, t) {
+		if t.LastStatus != ecs.Stopped && s.OfDaemon(t) {
 			keys = append(keys, t.ServiceARN)
 		}
 	}

@@ -122,24 +122,9 @@ func (c *cluster) Places() []rollout.Place {
 			Draining: ci.Status == ecs.InstanceDraining,
 		}
 		if p.Draining {
-			p.OtherTasks = c.otherTasks(ci.ContainerInstanceARN)
+			p.OtherTasks = c.t.OtherTasks(ci.ContainerInstanceARN)
 		}
 		out = append(out, p)
 	}
 	return out
-}
-
-// otherTasks returns the number of tasks on a container instance that have not stopped and are not of a daemon service.
-func (c *cluster) otherTasks(instanceARN string) (n int) {
-	for task := range c.t.Tasks.By(state.TasksByInstance, instanceARN) {
-		if task.LastStatus != ecs.Stopped && !ofDaemon(c.t, task) {
-			n++
-		}
-	}
-	return n
-}
-
-func ofDaemon(t *state.Tables, task *ecs.Task) bool {
-	s, ok := t.Services.Get(task.ServiceARN)
-	return ok && s.SchedulingStrategy == ecs.Daemon
 }
