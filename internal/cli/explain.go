@@ -99,6 +99,9 @@ func printAnswer(w io.Writer, a why.Answer) {
 	if a.OK && len(a.Reasons) == 0 {
 		fmt.Fprintln(w, "It runs as it should.")
 	}
+	if a.Scaling != "" {
+		fmt.Fprintf(w, "\n%s\n", quote.Lines(wrap(quote.Text("scaling: "+a.Scaling), width)))
+	}
 	for _, r := range a.Reasons {
 		fmt.Fprintf(w, "\n%s\n", quote.Lines(wrap(quote.Text(r.Source+": "+r.Text), width)))
 		if r.Advice != "" {

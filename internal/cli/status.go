@@ -123,6 +123,9 @@ func (p page) cluster(c status.Cluster) {
 			fmt.Sprintf("%d running, %d pending", i.Running, i.Pending),
 			fmt.Sprintf("free %d of %d CPU, %d of %d MiB", i.FreeCPU, i.CPU, i.FreeMemory, i.Memory), note(i.Notice))
 	}
+	for _, one := range c.Waiting {
+		p.line(2, "capacity provider "+one.CapacityProvider, "tasks wait: "+one.Reason)
+	}
 	for _, s := range c.Services {
 		p.line(2, "service "+s.Name, s.Status, s.TaskDefinition,
 			fmt.Sprintf("%d of %d running, %d pending", s.Running, s.Desired, s.Pending), s.Rollout)
@@ -134,6 +137,9 @@ func (p page) cluster(c status.Cluster) {
 		}
 		if s.Retry != "" {
 			p.line(4, s.Retry)
+		}
+		if s.Scaling != "" {
+			p.line(4, s.Scaling)
 		}
 		if s.LastEvent != "" {
 			p.line(4, "last event: "+s.LastEvent)

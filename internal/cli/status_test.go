@@ -39,8 +39,11 @@ func TestStatusPrintsEverything(t *testing.T) {
 								Status: "PENDING", Zone: "eu-west-2b", Instance: "i-1",
 								Notice: "On its container instance i-1 the agent is not connected"},
 						}},
-					{Name: "quiet", Status: "ACTIVE", TaskDefinition: "quiet:1", Rollout: "COMPLETED"},
+					{Name: "quiet", Status: "ACTIVE", TaskDefinition: "quiet:1", Rollout: "COMPLETED",
+						Scaling: "Scaling policies have changed nothing: the desired count is at its maximum, 4."},
 				},
+				Waiting: []status.Waiting{{CapacityProvider: "machines", Reason: "Auto Scaling group asg has reached " +
+					"its maximum of 2 instances"}},
 				Tasks: []status.Task{{StartedBy: "nightly", ID: "cccc", Definition: "once:1",
 					Status: "RUNNING", Zone: "eu-west-2a", Instance: "i-0123456789abcdef0"}},
 			},

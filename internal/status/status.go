@@ -51,9 +51,14 @@ type Cluster struct {
 	Instances []Instance
 	Services  []Service
 	Tasks     []Task // those that belong to no service
+	// Waiting says, for each capacity provider whose tasks wait for instances in vain, why its group gets no more.
+	Waiting []Waiting `json:",omitempty"`
 	// AgentFailure is like Report.AgentFailure, for the instances whose agents join this cluster.
 	AgentFailure string `json:",omitempty"`
 }
+
+// Waiting is a capacity provider whose Auto Scaling group gets no more instances, and why.
+type Waiting struct{ CapacityProvider, Reason string }
 
 // Instance is one container instance; Notice says what is wrong with it, or what its termination waits for.
 type Instance struct {
@@ -77,7 +82,9 @@ type Service struct {
 	LastFailure string
 	// why no task is started now, and when the next one is; "" when nothing is delayed
 	Retry string
-	Tasks []Task
+	// Scaling says why the scaling policies change nothing although alarms call them; "" otherwise
+	Scaling string `json:",omitempty"`
+	Tasks   []Task
 }
 
 // Task is one task that has not stopped. Notice says what it waits for, or that it runs but is not healthy; "" if
@@ -159,6 +166,11 @@ func clusterOf(t *state.Tables, c *ecs.Cluster, now time.Time) Cluster {
 			out.Instances = append(out.Instances, instanceOf(t, ci))
 		}
 	}
+	for _, name := range c.CapacityProviders {
+		if reason := why.Capacity(t, c, name); reason != "" {
+			out.Waiting = append(out.Waiting, Waiting{name, reason})
+		}
+	}
 	for s := range t.Services.By(state.ServicesByCluster, c.ClusterARN) {
 		if s.Status != ecs.ServiceInactive {
 			out.Services = append(out.Services, serviceOf(t, s, now))
@@ -193,7 +205,7 @@ func serviceOf(t *state.Tables, s *ecs.Service, now time.Time) Service {
 	progress := t.Progress(s.ServiceARN)
 	out := Service{
 		Name: s.ServiceName, Status: s.Status, TaskDefinition: arn.LastID(progress.Current().TaskDefinition),
-		Desired: progress.DesiredCount(s),
+		Desired: progress.DesiredCount(s), Scaling: why.Scaling(t, s, now),
 	}
 	if p := progress.Primary(); p != nil {
 		out.Rollout = p.RolloutState

@@ -31,7 +31,7 @@ func Service(t *state.Tables, svc *ecs.Service, now time.Time) Answer {
 		a.TaskDefinition = arn.LastID(v.primary.Revision.TaskDefinition)
 		a.Status += ", " + v.primary.RolloutState
 	}
-	a.Latest = latest(t, v.latest)
+	a.Latest, a.Scaling = latest(t, v.latest), Scaling(t, svc, now)
 	switch svc.Status {
 	case ecs.ServiceInactive:
 		a.Failed = true

@@ -35,8 +35,10 @@ type Answer struct {
 	// one.
 	Latest     *Latest `json:",omitempty"`
 	RolledBack bool    `json:",omitempty"` // the latest one was, or is being, rolled back
-	ExitCode   *int    `json:",omitempty"` // of a stopped task: the first that is not 0, or 0
-	Reasons    []Reason
+	// Scaling says why the scaling policies of a service change nothing although alarms call them; see Scaling.
+	Scaling  string `json:",omitempty"`
+	ExitCode *int   `json:",omitempty"` // of a stopped task: the first that is not 0, or 0
+	Reasons  []Reason
 }
 
 // Latest is a service's latest service deployment.
