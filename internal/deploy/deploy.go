@@ -45,6 +45,7 @@ func NewIDs(random io.Reader) IDs {
 func Start(tx *state.Tx, svc *ecs.Service, rev ecs.ServiceRevision, ids IDs, now time.Time) {
 	rev.ServiceRevisionARN = ecs.ServiceRevisionARN(svc.ServiceARN, ids.Revision)
 	rev.ServiceARN, rev.ClusterARN, rev.CreatedAt = svc.ServiceARN, svc.ClusterARN, now
+	rev.CapacityProviderStrategy = svc.CapacityProviderStrategy
 	tx.ServiceRevisions.Put(&rev)
 
 	p := *tx.Progress(svc.ServiceARN)

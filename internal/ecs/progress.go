@@ -17,6 +17,12 @@ const (
 	RolloutFailed     = "FAILED"
 )
 
+// What can make a deployment fail (ecs.md 3.5.2, 3.6).
+const (
+	FailedByBreaker = "CIRCUIT_BREAKER" // too many of its tasks failed
+	FailedByRequest = "REQUEST"         // a user asked for a rollback
+)
+
 // ServiceProgress is how far a service has come. Each service has one, from its creation until it
 // is forgotten. Written by control/service, and by deploy.Start when a deployment begins.
 type ServiceProgress struct {
@@ -50,6 +56,7 @@ type Deployment struct {
 	LastFailureReason  string `json:",omitempty"` // why the last task that FailedTasks counts failed
 	RolloutState       string
 	RolloutStateReason string
+	FailedBy           string `json:",omitempty"` // while FAILED: FailedByBreaker or FailedByRequest
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
 	CompletedAt        time.Time `json:",omitzero"` // when it last was COMPLETED
@@ -68,6 +75,24 @@ func (p *ServiceProgress) Primary() *Deployment {
 		}
 	}
 	return nil
+}
+
+// LastCompleted returns the newest deployment besides the primary one that the service can return to, nil if there is
+// none.
+func (p *ServiceProgress) LastCompleted() (last *Deployment) {
+	for i := range p.Deployments {
+		d := &p.Deployments[i]
+		if d.CanReturn() && (last == nil || d.CreatedAt.After(last.CreatedAt)) {
+			last = d
+		}
+	}
+	return last
+}
+
+// CanReturn reports whether a rollback may make the deployment the primary one again: it was completed, and is neither
+// the primary one nor forgotten (ecs.md 3.5.2).
+func (d *Deployment) CanReturn() bool {
+	return d.Status == DeploymentActive && d.RolloutState == RolloutCompleted
 }
 
 // Deploying reports whether a deployment of the service is under way.

@@ -71,6 +71,14 @@ type DeploymentConfiguration struct {
 	Strategy                 string          `json:",omitempty"` // ROLLING or ""
 }
 
+// Breaker returns the circuit breaker, which is not enabled if there is none.
+func (c *DeploymentConfiguration) Breaker() CircuitBreaker {
+	if c.DeploymentCircuitBreaker == nil {
+		return CircuitBreaker{}
+	}
+	return *c.DeploymentCircuitBreaker
+}
+
 // CircuitBreaker fails a deployment whose tasks fail (ecs.md 3.5.1).
 type CircuitBreaker struct {
 	Enable, Rollback       bool

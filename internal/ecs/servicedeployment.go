@@ -7,12 +7,13 @@ import (
 	"github.com/berthhq/berth/internal/arn"
 )
 
-// Service deployment statuses (ecs.md 3.6). AWS has further ones for what is asked of a deployment
-// and not begun yet; here that is one transaction.
+// Service deployment statuses (ecs.md 3.6). AWS has two more, PENDING and STOP_REQUESTED; here a deployment begins and
+// stops in one transaction.
 const (
 	ServiceDeploymentInProgress         = "IN_PROGRESS"
 	ServiceDeploymentSuccessful         = "SUCCESSFUL"
 	ServiceDeploymentStopped            = "STOPPED"
+	ServiceDeploymentRollbackRequested  = "ROLLBACK_REQUESTED"
 	ServiceDeploymentRollbackInProgress = "ROLLBACK_IN_PROGRESS"
 	ServiceDeploymentRollbackSuccessful = "ROLLBACK_SUCCESSFUL"
 	ServiceDeploymentRollbackFailed     = "ROLLBACK_FAILED"
@@ -28,14 +29,16 @@ const (
 
 // ServiceRevision is what tasks of a service are made from. It never changes (ecs.md 3.6).
 type ServiceRevision struct {
-	ServiceRevisionARN   string
-	ServiceARN           string
-	ClusterARN           string
-	TaskDefinition       string // ARN
-	LaunchType           string
-	LoadBalancers        []LoadBalancer        `json:",omitempty"`
-	NetworkConfiguration *NetworkConfiguration `json:",omitempty"`
-	CreatedAt            time.Time
+	ServiceRevisionARN string
+	ServiceARN         string
+	ClusterARN         string
+	TaskDefinition     string // ARN
+	LaunchType         string
+	// CapacityProviderStrategy is that of the service when the revision was made.
+	CapacityProviderStrategy []StrategyItem        `json:",omitempty"`
+	LoadBalancers            []LoadBalancer        `json:",omitempty"`
+	NetworkConfiguration     *NetworkConfiguration `json:",omitempty"`
+	CreatedAt                time.Time
 }
 
 // ServiceDeployment is the change of a service to another revision, from the call that asked for it
@@ -58,6 +61,8 @@ type ServiceDeployment struct {
 	FailedTasks int `json:",omitempty"`
 	// LastFailureReason is why the last of them did.
 	LastFailureReason string `json:",omitempty"`
+	// FailedBy is what made it fail: FailedByBreaker, FailedByRequest, or "".
+	FailedBy string `json:",omitempty"`
 
 	CreatedAt  time.Time
 	StartedAt  time.Time
@@ -96,6 +101,34 @@ func (d *ServiceDeployment) Stop(reason string, now time.Time) {
 	d.become(ServiceDeploymentStopped, now)
 }
 
+// RequestRollback notes that a user asked for the return to the last completed revision. control/service carries it
+// out.
+func (d *ServiceDeployment) RequestRollback(now time.Time) {
+	d.StatusReason = "A rollback was requested with StopServiceDeployment."
+	d.become(ServiceDeploymentRollbackRequested, now)
+}
+
+// Statuses of what watches a deployment and may fail it (ecs.md 3.6).
+const (
+	MonitorDisabled   = "DISABLED"
+	MonitorMonitoring = "MONITORING"
+	MonitorTriggered  = "TRIGGERED"
+	MonitorComplete   = "MONITORING_COMPLETE"
+)
+
+// BreakerStatus returns the status of the circuit breaker.
+func (d *ServiceDeployment) BreakerStatus() string {
+	switch {
+	case !d.DeploymentConfiguration.Breaker().Enable:
+		return MonitorDisabled
+	case d.FailedBy == FailedByBreaker:
+		return MonitorTriggered
+	case d.Status == ServiceDeploymentInProgress:
+		return MonitorMonitoring
+	}
+	return MonitorComplete
+}
+
 // Count takes over what each revision of the deployment has.
 func (d *ServiceDeployment) Count(summary func(revisionARN string) ServiceRevisionSummary) {
 	d.TargetServiceRevision = summary(d.TargetServiceRevision.ARN)
@@ -123,7 +156,7 @@ func (d *ServiceDeployment) Follow(p *ServiceProgress, now time.Time) bool {
 		}
 	}
 	next := d.statusOf(primary.RolloutState)
-	if next == d.Status {
+	if next == d.Status || d.Status == ServiceDeploymentRollbackRequested && next == ServiceDeploymentInProgress {
 		return false
 	}
 	switch d.StatusReason = primary.RolloutStateReason; next {
@@ -132,7 +165,7 @@ func (d *ServiceDeployment) Follow(p *ServiceProgress, now time.Time) bool {
 	}
 	d.become(next, now)
 	if target != nil {
-		d.FailedTasks, d.LastFailureReason = target.FailedTasks, ""
+		d.FailedTasks, d.LastFailureReason, d.FailedBy = target.FailedTasks, "", target.FailedBy
 		if d.Failed() {
 			d.LastFailureReason = target.LastFailureReason
 		}
@@ -143,7 +176,7 @@ func (d *ServiceDeployment) Follow(p *ServiceProgress, now time.Time) bool {
 func (d *ServiceDeployment) become(status string, now time.Time) {
 	d.Status, d.UpdatedAt, d.FinishedAt, d.StoppedAt = status, now, now, time.Time{}
 	switch status {
-	case ServiceDeploymentInProgress, ServiceDeploymentRollbackInProgress:
+	case ServiceDeploymentInProgress, ServiceDeploymentRollbackRequested, ServiceDeploymentRollbackInProgress:
 		d.FinishedAt = time.Time{}
 	case ServiceDeploymentStopped:
 		d.StoppedAt = now

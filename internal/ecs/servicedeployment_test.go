@@ -113,10 +113,16 @@ func TestServiceDeploymentEnds(t *testing.T) {
 				rapid.SampledFrom([]string{oldRevision, newRevision}).Draw(rt, "revision"),
 				rapid.SampledFrom([]string{RolloutInProgress, RolloutCompleted, RolloutFailed}).Draw(rt, "state"),
 				"r")}}
-			if rapid.IntRange(0, 4).Draw(rt, "stop") == 0 && !d.Ended() {
+			switch what := rapid.IntRange(0, 5).Draw(rt, "what"); {
+			case what == 0 && !d.Ended():
 				d.Stop("another was asked for", at(i))
-			} else {
-				d.Follow(&p, at(i))
+			case what == 1 && d.Status == ServiceDeploymentInProgress:
+				d.RequestRollback(at(i))
+			default:
+				requested := d.Status == ServiceDeploymentRollbackRequested
+				if d.Follow(&p, at(i)); requested && d.Status == ServiceDeploymentInProgress {
+					rt.Fatal("the request for a rollback is lost")
+				}
 			}
 			if d.Ended() != slices.Contains(ends, d.Status) {
 				rt.Fatalf("%s has ended: %v", d.Status, d.Ended())
@@ -128,7 +134,8 @@ func TestServiceDeploymentEnds(t *testing.T) {
 			if d.Failed() == good {
 				rt.Fatalf("%s counts as failed: %v", d.Status, d.Failed())
 			}
-			if strings.HasPrefix(d.Status, "ROLLBACK") && d.Rollback == nil {
+			requested := d.Status == ServiceDeploymentRollbackRequested
+			if strings.HasPrefix(d.Status, "ROLLBACK") && !requested && d.Rollback == nil {
 				rt.Fatalf("%s without a rollback", d.Status)
 			}
 		}

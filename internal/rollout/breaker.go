@@ -205,21 +205,37 @@ func (s *scheduler) heldUntil(d *Deployment) time.Time {
 	return d.RetryAt
 }
 
-// trip fails the primary deployment when too many of its tasks failed. It rolls back to the newest
-// completed deployment if the service asks for that and there is one (ecs.md 3.5.2).
-func (s *scheduler) trip() {
-	b, failed := s.v.breaker(), s.primary
-	if !b.Enable || failed.RolloutState != ecs.RolloutInProgress || failed.FailedTasks < b.Threshold(s.desired) {
+// judge fails the primary deployment if too many of its tasks failed, or if a user asked for its end. It rolls back to
+// the newest completed deployment if the service or the user asks for that and there is one (ecs.md 3.5.2, 3.6).
+func (s *scheduler) judge() {
+	b, d := s.v.breaker(), s.primary
+	switch {
+	case d.RolloutState != ecs.RolloutInProgress:
+	case s.v.RollbackRequested:
+		s.fail(ecs.FailedByRequest, "ECS deployment rollback requested", "a rollback was requested")
+		s.rollBack("ECS deployment rollback requested")
+	case b.Enable && d.FailedTasks >= b.Threshold(s.desired):
+		s.fail(ecs.FailedByBreaker, "ECS deployment circuit breaker: task failed to start", "tasks failed to start")
+		if b.Rollback {
+			s.rollBack("ECS deployment circuit breaker")
+		}
+	}
+}
+
+// fail makes the primary deployment FAILED.
+func (s *scheduler) fail(by, reason, event string) {
+	d := s.primary
+	d.RolloutState, d.FailedBy, d.RolloutStateReason = ecs.RolloutFailed, by, reason+"."
+	s.addEvent("SERVICE_DEPLOYMENT_FAILED", "(deployment %s) deployment failed: %s.", d.ID, event)
+}
+
+// rollBack makes the newest completed deployment the primary one again, if there is one.
+func (s *scheduler) rollBack(cause string) {
+	failed, target := s.primary, s.fallback()
+	if target == nil {
 		return
 	}
-	failed.RolloutState = ecs.RolloutFailed
-	failed.RolloutStateReason = "ECS deployment circuit breaker: task failed to start."
-	s.addEvent("SERVICE_DEPLOYMENT_FAILED", "(deployment %s) deployment failed: tasks failed to start.", failed.ID)
-	target := s.fallback()
-	if !b.Rollback || target == nil {
-		return
-	}
-	reason := "ECS deployment circuit breaker: rolling back to deploymentId " + target.ID + "."
+	reason := cause + ": rolling back to deploymentId " + target.ID + "."
 	failed.Status, failed.RolloutStateReason = ecs.DeploymentActive, reason
 	target.Status, target.RolloutState = ecs.DeploymentPrimary, ecs.RolloutInProgress
 	target.RolloutStateReason = reason

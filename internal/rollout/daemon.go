@@ -13,7 +13,7 @@ func (s *scheduler) daemon() {
 	for _, p := range places {
 		s.clear(p)
 	}
-	s.trip()
+	s.judge()
 	spare := -s.lower
 	for _, p := range places {
 		if p.serves() {

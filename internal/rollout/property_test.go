@@ -61,6 +61,7 @@ func sceneGen() *rapid.Generator[*scene] {
 			v.Tasks = append(v.Tasks, taskGen(k).Draw(t, "task"))
 		}
 		v.MostStops = mostStops(t)
+		v.RollbackRequested = rapid.IntRange(0, 5).Draw(t, "rollback requested") == 0
 		return v
 	})
 }

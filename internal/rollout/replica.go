@@ -15,7 +15,7 @@ func (s *scheduler) replica() {
 		s.stop(t, CauseDraining) // ecs.md 1.3.12
 	}
 	s.stopUnhealthy()
-	s.trip()
+	s.judge()
 	s.startMissing()
 	s.retire()
 	s.startMissing()
@@ -99,7 +99,7 @@ func (s *scheduler) launch(d *Deployment, n int) {
 // was.
 func (s *scheduler) fallback() *Deployment {
 	for _, d := range s.deployments {
-		if d != s.primary && d.Status != ecs.DeploymentInactive && d.RolloutState == ecs.RolloutCompleted {
+		if d != s.primary && d.CanReturn() {
 			return d
 		}
 	}

@@ -217,3 +217,36 @@ func TestRollbackBeginsAfresh(t *testing.T) {
 		t.Errorf("starts %+v", p.Start)
 	}
 }
+
+// A rollback that a user asks for needs no circuit breaker. It ends the deployment in progress and no other (ecs.md
+// 3.6).
+func TestRollbackOnRequest(t *testing.T) {
+	asked := func(edit ...func(older, primary *Deployment)) *scene {
+		s := still(service(1, 100, 200), revisions(edit...), running("a", "2"))
+		s.RollbackRequested = true
+		return s
+	}
+	p := asked().next(epoch)
+	states := make(map[string]ecs.Deployment)
+	for _, d := range p.Update {
+		states[d.ID] = d
+	}
+	const why = "ECS deployment rollback requested: rolling back to deploymentId 1."
+	if d := states["1"]; d.Status != ecs.DeploymentPrimary || d.RolloutState != ecs.RolloutInProgress ||
+		d.RolloutStateReason != why {
+		t.Errorf("the older deployment becomes %+v", d)
+	}
+	if d := states["2"]; d.Status != ecs.DeploymentActive || d.RolloutState != ecs.RolloutFailed ||
+		d.FailedBy != ecs.FailedByRequest || d.RolloutStateReason != why {
+		t.Errorf("the newer deployment becomes %+v", d)
+	}
+	if len(p.Start) != 1 || p.Start[0].DeploymentID != "1" {
+		t.Errorf("starts %+v", p.Start)
+	}
+	p = asked(func(_, primary *Deployment) { primary.RolloutState = ecs.RolloutCompleted }).next(epoch)
+	for _, d := range p.Update {
+		if d.RolloutState == ecs.RolloutFailed {
+			t.Errorf("a completed deployment becomes %+v", d)
+		}
+	}
+}

@@ -18,6 +18,8 @@ type scene struct {
 	Instances   []Place
 	Uneven      bool // what Imbalanced returns
 
+	RollbackRequested bool
+
 	HealthyAfter, RetryBase, StableAfter time.Duration
 	MostStops                            int
 
@@ -76,7 +78,7 @@ func (s *scene) view() View {
 	v := View{
 		Service: &c.Service, Progress: &c.Progress, Deployments: c.Deployments, Cluster: c, Tasks: c,
 		HealthyAfter: c.HealthyAfter, RetryBase: c.RetryBase, StableAfter: c.StableAfter,
-		MostStops: c.MostStops,
+		MostStops: c.MostStops, RollbackRequested: c.RollbackRequested,
 	}
 	return v
 }

@@ -14,8 +14,10 @@ type View struct {
 	Progress *ecs.ServiceProgress // its deployments are those of Deployments
 	// Deployments are those of the progress, at most one of them PRIMARY.
 	Deployments []Deployment
-	Tasks       Tasks
-	Cluster     Cluster
+	// RollbackRequested is whether a user asked for the end of the deployment that is in progress.
+	RollbackRequested bool
+	Tasks             Tasks
+	Cluster           Cluster
 
 	// HealthyAfter is how long a task without any check must be RUNNING to be healthy. AWS: 40 s
 	// (ecs.md 3.2.3).
@@ -109,9 +111,4 @@ func (v *View) gracePeriod() time.Duration {
 func (v *View) deleting() bool { return v.Service.Status == ecs.ServiceDraining }
 
 // breaker returns the service's circuit breaker; it may be off.
-func (v *View) breaker() ecs.CircuitBreaker {
-	if b := v.Service.DeploymentConfiguration.DeploymentCircuitBreaker; b != nil {
-		return *b
-	}
-	return ecs.CircuitBreaker{}
-}
+func (v *View) breaker() ecs.CircuitBreaker { return v.Service.DeploymentConfiguration.Breaker() }

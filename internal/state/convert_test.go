@@ -102,7 +102,7 @@ func TestEveryMemberOfAServiceIsConverted(t *testing.T) {
 				ID: fmt.Sprint("ecs-svc/", n), Status: status, DesiredCount: n + 1, FailedTasks: n + 2,
 				LastFailureReason: "it ended", RolloutState: ecs.RolloutInProgress, RolloutStateReason: "it goes on",
 				CreatedAt: day(n), UpdatedAt: day(n + 1), CompletedAt: day(n + 2),
-				Attempts: n + 3, LastFailure: day(n + 4), RetryAt: day(n + 5),
+				FailedBy: ecs.FailedByBreaker, Attempts: n + 3, LastFailure: day(n + 4), RetryAt: day(n + 5),
 			},
 			fmt.Sprint("td:", n), "EC2", []ecs.LoadBalancer{{TargetGroupARN: fmt.Sprint("tg", n), ContainerPort: n}},
 			network(fmt.Sprint("subnet", n)),

@@ -33,3 +33,17 @@ func (tx *Tx) AddServiceEvent(serviceARN, message string, now time.Time) {
 	tx.ServiceEvents.Put(e)
 	tx.ServiceEvents.Delete(e.Forgets())
 }
+
+// RevisionSummary returns how many tasks of a revision a service wants and has. The progress must be that of the
+// service.
+func (t *Tables) RevisionSummary(p *ecs.ServiceProgress, revisionARN string) ecs.ServiceRevisionSummary {
+	sum := ecs.ServiceRevisionSummary{ARN: revisionARN}
+	d := p.DeploymentOf(revisionARN)
+	if d == nil {
+		return sum
+	}
+	sum.RequestedTaskCount = d.DesiredCount
+	sum.RunningTaskCount, sum.PendingTaskCount = t.TasksOfService(p.ServiceARN).
+		RunningAndPending(func(c ecs.TaskCount) bool { return c.Label == d.ID })
+	return sum
+}

@@ -248,17 +248,20 @@ func (a *Answer) rolledBack(t *state.Tables, v serviceView) {
 		return
 	}
 	a.Failed, a.RolledBack = true, true
-	to := revision(t, d.Rollback.ServiceRevisionARN)
+	to, failed := revision(t, d.Rollback.ServiceRevisionARN), "failed"
+	if d.FailedBy == ecs.FailedByRequest {
+		failed = "was stopped by a user"
+	}
 	switch d.Status {
 	case ecs.ServiceDeploymentRollbackSuccessful:
-		a.add("deployment", "Its latest deployment, of %s, failed and was rolled back to %s at %s: %s",
-			a.Latest.TaskDefinition, to, at(d.FinishedAt), d.Rollback.Reason)
+		a.add("deployment", "Its latest deployment, of %s, %s and was rolled back to %s at %s: %s",
+			a.Latest.TaskDefinition, failed, to, at(d.FinishedAt), d.Rollback.Reason)
 	case ecs.ServiceDeploymentRollbackFailed:
-		a.add("deployment", "Its latest deployment, of %s, failed, and so did the rollback to %s: %s",
-			a.Latest.TaskDefinition, to, d.StatusReason)
+		a.add("deployment", "Its latest deployment, of %s, %s, and the rollback to %s failed: %s",
+			a.Latest.TaskDefinition, failed, to, d.StatusReason)
 	default:
-		a.add("deployment", "Its latest deployment, of %s, failed and is being rolled back to %s: %s",
-			a.Latest.TaskDefinition, to, d.Rollback.Reason)
+		a.add("deployment", "Its latest deployment, of %s, %s and is being rolled back to %s: %s",
+			a.Latest.TaskDefinition, failed, to, d.Rollback.Reason)
 	}
 	if d.LastFailureReason != "" {
 		a.add("deployment", "%d of its tasks failed, the last one because: %s.", d.FailedTasks, d.LastFailureReason)

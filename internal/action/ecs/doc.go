@@ -71,6 +71,10 @@ func (a *api) operations() []awswire.Operation {
 		awswire.Op("UpdateService", a.updateService).Refuses(laterServiceFields...),
 		awswire.Op("DeleteService", a.deleteService),
 		awswire.Op("DescribeServices", a.describeServices),
+		awswire.Op("ListServiceDeployments", a.listServiceDeployments),
+		awswire.Op("DescribeServiceDeployments", a.describeServiceDeployments),
+		awswire.Op("DescribeServiceRevisions", a.describeServiceRevisions),
+		awswire.Op("StopServiceDeployment", a.stopServiceDeployment),
 		awswire.Op("ListServices", a.listServices).Refuses("resourceManagementType"),
 
 		awswire.Op("DescribeContainerInstances", a.describeContainerInstances),

@@ -21,15 +21,6 @@ func (a *api) notBuilt() []awswire.Operation {
 		refuse[shape.UpdateServicePrimaryTaskSetInput, shape.UpdateServicePrimaryTaskSetOutput](
 			"UpdateServicePrimaryTaskSet", "task sets"),
 
-		// The state has the rows. DescribeServices answers the deployments that are under way.
-		refuse[shape.ListServiceDeploymentsInput, shape.ListServiceDeploymentsOutput](
-			"ListServiceDeployments", "the history of deployments"),
-		refuse[shape.DescribeServiceDeploymentsInput, shape.DescribeServiceDeploymentsOutput](
-			"DescribeServiceDeployments", "the history of deployments"),
-		refuse[shape.DescribeServiceRevisionsInput, shape.DescribeServiceRevisionsOutput](
-			"DescribeServiceRevisions", "the history of deployments"),
-		refuse[shape.StopServiceDeploymentInput, shape.StopServiceDeploymentOutput]("StopServiceDeployment",
-			"stopping a deployment"),
 		refuse[shape.ContinueServiceDeploymentInput, shape.ContinueServiceDeploymentOutput](
 			"ContinueServiceDeployment", "pausing a deployment"),
 

@@ -3,6 +3,7 @@ package ecs
 import (
 	"slices"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
@@ -15,6 +16,7 @@ func answerService(t *state.Tables, s *ecs.Service, tags bool) shape.Service {
 	current := progress.Current()
 	plain := *s
 	plain.Tags, plain.DeploymentController = nil, "" // these have other shapes, and are set below
+	plain.DeploymentConfiguration = ecs.DeploymentConfiguration{}
 	out := reshape.Out[shape.Service](&plain)
 	out.TaskDefinition = &current.TaskDefinition
 	out.LoadBalancers = reshape.Out[[]shape.LoadBalancer](current.LoadBalancers)
@@ -25,18 +27,24 @@ func answerService(t *state.Tables, s *ecs.Service, tags bool) shape.Service {
 	out.DesiredCount, out.EnableECSManagedTags, out.EnableExecuteCommand = new(
 		int32(progress.DesiredCount(s))), &s.EnableECSManagedTags, &s.EnableExecuteCommand
 	out.CapacityProviderStrategy = answerStrategy(s.CapacityProviderStrategy)
-	answerDeploymentConfiguration(&out, s)
+	out.DeploymentConfiguration = answerDeploymentConfiguration(s.DeploymentConfiguration)
 
 	sums := t.TasksOfService(s.ServiceARN)
 	running, pending := sums.RunningAndPending(nil)
 	out.RunningCount, out.PendingCount = new(int32(running)), new(int32(pending))
+	out.CurrentServiceDeployment = request.Optional(progress.ServiceDeploymentARN)
 	out.Deployments = make([]shape.Deployment, 0, len(progress.Deployments))
 	for _, d := range progress.Deployments {
 		if s.Status == ecs.ServiceInactive {
 			break
 		}
 		running, pending := sums.RunningAndPending(func(c ecs.TaskCount) bool { return c.Label == d.ID })
-		out.Deployments = append(out.Deployments, answerDeployment(s, d, running, pending))
+		shown := answerDeployment(s, d, running, pending)
+		out.Deployments = append(out.Deployments, shown)
+		out.CurrentServiceRevisions = append(out.CurrentServiceRevisions, shape.ServiceCurrentRevisionSummary{
+			Arn: &d.Revision.ServiceRevisionARN, RequestedTaskCount: shown.DesiredCount,
+			RunningTaskCount: shown.RunningCount, PendingTaskCount: shown.PendingCount,
+		})
 	}
 	out.Events = answerEvents(t, s)
 	if tags {
@@ -45,19 +53,18 @@ func answerService(t *state.Tables, s *ecs.Service, tags bool) shape.Service {
 	return out
 }
 
-func answerDeploymentConfiguration(out *shape.Service, s *ecs.Service) {
-	c := s.DeploymentConfiguration
-	out.DeploymentConfiguration.MinimumHealthyPercent = new(int32(c.MinimumHealthyPercent))
-	out.DeploymentConfiguration.MaximumPercent = new(int32(c.MaximumPercent))
-	if c.DeploymentCircuitBreaker == nil {
-		c.DeploymentCircuitBreaker = &ecs.CircuitBreaker{}
+func answerDeploymentConfiguration(c ecs.DeploymentConfiguration) *shape.DeploymentConfiguration {
+	breaker := c.Breaker()
+	b := reshape.Out[shape.DeploymentCircuitBreaker](&breaker)
+	b.Enable, b.Rollback = &breaker.Enable, &breaker.Rollback
+	out := reshape.Out[shape.DeploymentConfiguration](&c)
+	out.MinimumHealthyPercent = new(int32(c.MinimumHealthyPercent))
+	out.MaximumPercent = new(int32(c.MaximumPercent))
+	out.DeploymentCircuitBreaker = &b
+	if out.Strategy == "" {
+		out.Strategy = shape.DeploymentStrategyRolling
 	}
-	b := reshape.Out[shape.DeploymentCircuitBreaker](c.DeploymentCircuitBreaker)
-	b.Enable, b.Rollback = &c.DeploymentCircuitBreaker.Enable, &c.DeploymentCircuitBreaker.Rollback
-	out.DeploymentConfiguration.DeploymentCircuitBreaker = &b
-	if out.DeploymentConfiguration.Strategy == "" {
-		out.DeploymentConfiguration.Strategy = "ROLLING"
-	}
+	return &out
 }
 
 func answerDeployment(s *ecs.Service, d ecs.Deployment, running, pending int) shape.Deployment {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/state"
 )
 
 // latest returns the service's latest service deployment.
@@ -67,6 +68,37 @@ func TestServiceDeploymentIsRolledBack(t *testing.T) {
 		}
 		if now := w.wanted(); !reflect.DeepEqual(asked, now) {
 			t.Errorf("what is asked for was %+v and is %+v", asked, now)
+		}
+	})
+}
+
+// A user can roll back a deployment in progress, also without a circuit breaker and although its tasks could still
+// start (ecs.md 3.6).
+func TestServiceDeploymentIsRolledBackOnRequest(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.fails = func(task *ecs.Task) bool { return task.TaskDefinitionARN == definition(2) }
+		w.service(2, nil)
+		settle(5 * time.Second)
+		first := w.latest().TargetServiceRevision.ARN
+		w.deploy()
+		settle(5 * time.Second)
+		before := w.latest()
+		if before.Status != ecs.ServiceDeploymentInProgress {
+			t.Fatalf("%+v, want it in progress", before)
+		}
+		w.put(func(tx *state.Tx) {
+			d := *before
+			d.RequestRollback(time.Now())
+			tx.ServiceDeployments.Put(&d)
+		})
+		settle(10 * time.Second)
+		d := w.latest()
+		if d.ServiceDeploymentARN != before.ServiceDeploymentARN ||
+			d.Status != ecs.ServiceDeploymentRollbackSuccessful ||
+			d.FailedBy != ecs.FailedByRequest || d.Rollback == nil || d.Rollback.ServiceRevisionARN != first ||
+			d.BreakerStatus() != ecs.MonitorDisabled {
+			t.Errorf("%+v, rollback %+v", d, d.Rollback)
 		}
 	})
 }

@@ -60,6 +60,10 @@ func (c *Controller) Keys(ch state.Change, s *state.Snapshot) []string {
 		return []string{ch.Key}
 	case state.Changed[ecs.ServiceProgress]:
 		return []string{ch.Key}
+	case state.Changed[ecs.ServiceDeployment]:
+		if ch.Last().Status == ecs.ServiceDeploymentRollbackRequested {
+			return []string{ch.Last().ServiceARN}
+		}
 	case state.Changed[ecs.Task]:
 		keys := daemonsLeftBy(ch, s)
 		if arn := ch.Last().ServiceARN; arn != "" {

@@ -84,17 +84,8 @@ func (s *step) follow(change func(*ecs.ServiceDeployment) bool) {
 	s.tx.ServiceDeployments.Put(&d)
 }
 
-// summary returns the numbers of tasks of a revision.
 func (s *step) summary(revisionARN string) ecs.ServiceRevisionSummary {
-	sum := ecs.ServiceRevisionSummary{ARN: revisionARN}
-	d := s.progress.DeploymentOf(revisionARN)
-	if d == nil {
-		return sum
-	}
-	sum.RequestedTaskCount = d.DesiredCount
-	sum.RunningTaskCount, sum.PendingTaskCount = s.tx.TasksOfService(s.svc.ServiceARN).
-		RunningAndPending(func(c ecs.TaskCount) bool { return c.Label == d.ID })
-	return sum
+	return s.tx.RevisionSummary(&s.progress, revisionARN)
 }
 
 func (s *step) stop(stops []rollout.Stop) {

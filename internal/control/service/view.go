@@ -21,6 +21,9 @@ func (c *Controller) view(t *state.Tables, svc *ecs.Service, now time.Time) roll
 		HealthyAfter: c.config.HealthyAfter, RetryBase: c.config.RetryBase, StableAfter: c.config.StableAfter,
 		MostStops: StopsPerStep,
 	}
+	if latest := t.LatestDeployment(svc.ServiceARN); latest != nil {
+		v.RollbackRequested = latest.Status == ecs.ServiceDeploymentRollbackRequested
+	}
 	for _, d := range v.Progress.Deployments {
 		v.Deployments = append(v.Deployments, deployment(t, d))
 	}
