@@ -22,9 +22,10 @@ build: ## build bin/berth and the chat's server
 release: ## build the release binaries and their checksums into dist
 	scripts/release
 
-cross: bin/typecheck ## check what runs on macOS and Windows: commands that talk to a server, and the Socket.IO library
+cross: bin/typecheck ## check what runs on macOS and Windows, with its tests: commands that talk to a server, and the Socket.IO library
+	GOWORK=off go test -C tools ./typecheck
 	for os in darwin windows; do \
-	  bin/typecheck $$os ./cmd/berth ./socketio/... ./socketio/redisadapter/... || exit 1; \
+	  bin/typecheck $$os ./internal/cli ./cmd/berth ./socketio/... ./socketio/redisadapter/... || exit 1; \
 	done
 
 demo: ## install what is missing, build, and run the article's whole stack until Ctrl-C

@@ -1,6 +1,6 @@
-// Command typecheck reads packages as they are for another operating system, from source with all that they import, and
-// prints every error that a compiler would find in them. That takes a tenth of the time of a build, which would compile
-// the standard library and all dependencies for that system first.
+// Command typecheck reads packages and their tests as they are for another operating system, from source with all that
+// they import, and prints every error that a compiler would find in them. That takes a tenth of the time of a build,
+// which would compile the standard library and all dependencies for that system first.
 //
 // Usage:
 //
@@ -9,9 +9,8 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
-	"strings"
 
 	"golang.org/x/tools/go/packages"
 )
@@ -21,35 +20,39 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: typecheck OS PACKAGE...")
 		os.Exit(2)
 	}
-	if err := check(os.Args[1], os.Args[2:]); err != nil {
+	n, err := check(os.Stdout, "", os.Args[1], os.Args[2:]...)
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "typecheck for %s: %v\n", os.Args[1], err)
 		os.Exit(1)
 	}
+	fmt.Printf("%s: %d packages\n", os.Args[1], n)
 }
 
-// check checks packages and those of this repository that they import. Of other modules only the types are needed, and
-// not what is in functions.
-func check(system string, patterns []string) error {
-	env := append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
-	list := exec.Command("go", append([]string{"list", "-deps", "-f",
-		"{{with .Module}}{{if .Main}}{{$.ImportPath}}{{end}}{{end}}"}, patterns...)...)
-	list.Env, list.Stderr = env, os.Stderr
-	own, err := list.Output()
-	if err != nil {
-		return fmt.Errorf("go list: %w", err)
-	}
+// mode is what is read of each package. NeedDeps with NeedSyntax checks the functions of imported packages too.
+const mode = packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
+	packages.NeedDeps | packages.NeedTypes | packages.NeedTypesSizes | packages.NeedSyntax | packages.NeedModule
+
+// check checks packages, their tests and all that they import. It writes each error to out once, and returns how many
+// packages it has checked. The patterns are those of the go command in a directory; "" is the current one.
+func check(out io.Writer, dir, system string, patterns ...string) (n int, err error) {
 	all, err := packages.Load(&packages.Config{
-		Env: env,
-		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
-			packages.NeedDeps | packages.NeedTypes | packages.NeedTypesSizes | packages.NeedSyntax |
-			packages.NeedTypesInfo | packages.NeedModule,
-	}, strings.Fields(string(own))...)
+		Mode: mode, Dir: dir, Tests: true, Env: append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0"),
+	}, patterns...)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if n := packages.PrintErrors(all); n > 0 {
-		return fmt.Errorf("%d errors", n)
+	told := make(map[string]bool) // a package is checked again with its tests
+	packages.Visit(all, nil, func(p *packages.Package) {
+		n++
+		for _, e := range p.Errors {
+			if text := e.Error(); !told[text] {
+				told[text] = true
+				fmt.Fprintln(out, text)
+			}
+		}
+	})
+	if len(told) > 0 {
+		return n, fmt.Errorf("%d errors", len(told))
 	}
-	fmt.Printf("%s: %d packages\n", system, len(all))
-	return nil
+	return n, nil
 }
