@@ -158,8 +158,24 @@ func CauseUserRequest(now time.Time, from, to int) string {
 	return s + "."
 }
 
-// NeverInService is the message of a launch that was cancelled.
-const NeverInService = "The instance was taken out of service before it came into service."
+// causeMoved returns the cause when a user's request moved an instance. The capacity of the group changed with it if
+// from and to differ; how is shrinking or increasing.
+func causeMoved(now time.Time, instance, moved, how string, from, to int) string {
+	s := fmt.Sprintf("At %s instance %s was %s in response to a user request", Stamp(now), instance, moved)
+	if from != to {
+		s += fmt.Sprintf(", %s the capacity from %d to %d", how, from, to)
+	}
+	return s + "."
+}
+
+// Unfinished returns the message of the activity that brings an instance into service or into standby, if the instance
+// is terminated in the state l.
+func (l Lifecycle) Unfinished() string {
+	if l.Resting() {
+		return "The instance was terminated before it was in standby."
+	}
+	return "The instance was taken out of service before it came into service."
+}
 
 // FailedAction returns the message of a launch whose lifecycle action was abandoned.
 func FailedAction(why string) string {

@@ -144,6 +144,8 @@ const (
 	LifecyclePendingWait        Lifecycle = "Pending:Wait"
 	LifecyclePendingProceed     Lifecycle = "Pending:Proceed"
 	LifecycleInService          Lifecycle = "InService"
+	LifecycleEnteringStandby    Lifecycle = "EnteringStandby" // load balancers drain it
+	LifecycleStandby            Lifecycle = "Standby"
 	LifecycleTerminating        Lifecycle = "Terminating"
 	LifecycleTerminatingWait    Lifecycle = "Terminating:Wait"
 	LifecycleTerminatingProceed Lifecycle = "Terminating:Proceed"
@@ -159,6 +161,10 @@ func (l Lifecycle) Launching() bool {
 func (l Lifecycle) Leaving() bool {
 	return l == LifecycleTerminating || l == LifecycleTerminatingWait || l == LifecycleTerminatingProceed
 }
+
+// Resting reports whether the instance is in standby or on its way there. It runs, but its group does not count, check
+// or replace it.
+func (l Lifecycle) Resting() bool { return l == LifecycleEnteringStandby || l == LifecycleStandby }
 
 // Values of Membership.Health.
 const (
@@ -184,9 +190,12 @@ type Membership struct {
 	// launched in addition to Desired to balance the zones; not counted before it is in service
 	Rebalancing bool `json:",omitempty"`
 	// what it waits for in Pending:Wait and Terminating:Wait
-	Actions      []LifecycleAction `json:",omitempty"`
-	LaunchedBy   string            `json:",omitempty"` // key of the activity that launched it
-	TerminatedBy string            `json:",omitempty"` // key of the activity that terminates it
+	Actions []LifecycleAction `json:",omitempty"`
+	// Returning is true from the end of standby until it is in service. Lifecycle hooks do not hold it, as on AWS.
+	Returning bool `json:",omitempty"`
+	// key of the activity that launched it, or that last moved it into or out of standby
+	LaunchedBy   string `json:",omitempty"`
+	TerminatedBy string `json:",omitempty"` // key of the activity that terminates it
 }
 
 // Member reports whether the instance belongs to a group and has not ended.

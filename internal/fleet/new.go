@@ -101,11 +101,7 @@ func (g *AutoScalingGroup) Detach(i *Instance, id string, now time.Time, from, t
 	a := g.newActivity(id, now, ActivitySuccessful)
 	a.Instance, a.Zone, a.SubnetID, a.End = i.ID, i.Zone, i.SubnetID, now
 	a.Description = "Detaching EC2 instance: " + i.ID
-	a.Cause = "At " + Stamp(now) + " instance " + i.ID + " was detached in response to a user request"
-	if from != to {
-		a.Cause += ", shrinking the capacity from " + strconv.Itoa(from) + " to " + strconv.Itoa(to)
-	}
-	a.Cause += "."
+	a.Cause = causeMoved(now, i.ID, "detached", "shrinking", from, to)
 	c := i.Clone()
 	c.Scaling = Membership{}
 	c.Tags = c.Tags.Without(groupTag)
@@ -123,6 +119,30 @@ func (g *AutoScalingGroup) Attach(i *Instance, id string, now time.Time, to int)
 	c := i.Clone()
 	g.Join(c, LaunchSource{}, i.LaunchedAt)
 	c.Scaling.Lifecycle, c.Scaling.InServiceAt = LifecycleInService, now
+	return c, a
+}
+
+// Rest begins to move a member that is in service into standby. Load balancers drain it first. from and to are the
+// capacity of the group before and after it. Rest returns the changed copy and the activity.
+func (g *AutoScalingGroup) Rest(i *Instance, id string, now time.Time, from, to int) (*Instance, *Activity) {
+	a := g.newActivity(id, now, ActivityInProgress)
+	a.Instance, a.Zone, a.SubnetID = i.ID, i.Zone, i.SubnetID
+	a.Description = "Moving EC2 instance to Standby: " + i.ID
+	a.Cause = causeMoved(now, i.ID, "moved to standby", "shrinking", from, to)
+	c := i.Clone()
+	c.Scaling.Lifecycle, c.Scaling.LaunchedBy = LifecycleEnteringStandby, a.Key()
+	return c, a
+}
+
+// Return begins to move a member from standby into service. from and to are the capacity of the group before and after
+// it. Return returns the changed copy and the activity.
+func (g *AutoScalingGroup) Return(i *Instance, id string, now time.Time, from, to int) (*Instance, *Activity) {
+	a := g.newActivity(id, now, ActivityPreInService)
+	a.Instance, a.Zone, a.SubnetID = i.ID, i.Zone, i.SubnetID
+	a.Description = "Moving EC2 instance out of Standby: " + i.ID
+	a.Cause = causeMoved(now, i.ID, "moved out of standby", "increasing", from, to)
+	c := i.Clone()
+	c.Scaling.Lifecycle, c.Scaling.LaunchedBy, c.Scaling.Returning = LifecyclePending, a.Key(), true
 	return c, a
 }
 

@@ -34,13 +34,15 @@ type Launch struct {
 // PlanGroup compares what a group wants with the instances it has (ecs.md 5.5 to 5.8). It replaces
 // unhealthy instances, launches missing ones in the zones with the fewest, ends surplus ones by the
 // termination policies, and balances the zones when the number is right. members are the instances
-// whose GroupKey is the group's; those that are terminating do not count. The plan does not depend
-// on their order. Launches and counted instances together never exceed Desired, except by one
-// instance (or a tenth) while rebalancing.
+// whose GroupKey is the group's. Those that are terminating or in standby do not count; those in
+// standby stay until the group is deleted. The plan does not depend on their order. Launches and
+// counted instances together never exceed Desired, except by one instance (or a tenth) while
+// rebalancing.
 func PlanGroup(g *AutoScalingGroup, members []*Instance, now time.Time) GroupPlan {
 	p := planner{g: g, now: now}
 	for _, m := range members {
-		if m.Scaling.Lifecycle.Launching() || m.Scaling.Lifecycle == LifecycleInService {
+		deleted := g.Status == DeleteInProgress && m.Scaling.Lifecycle.Resting()
+		if m.Scaling.Lifecycle.Launching() || m.Scaling.Lifecycle == LifecycleInService || deleted {
 			p.stay = append(p.stay, m)
 		}
 	}

@@ -66,6 +66,9 @@ func drawMember(t *rapid.T, n int, zones []string) *Instance {
 			"wait")
 	case 7:
 		i.Scaling.Lifecycle = LifecycleTerminatingWait
+	case 8:
+		i.Scaling.Lifecycle = rapid.SampledFrom([]Lifecycle{LifecycleEnteringStandby, LifecycleStandby}).Draw(t, "rest")
+		i.State = rapid.SampledFrom([]InstanceState{Running, Stopped, Terminated}).Draw(t, "state")
 	case 4:
 		i.State, i.Scaling.Lifecycle, i.Scaling.Rebalancing = Pending, LifecyclePending, true
 	case 5:
@@ -90,7 +93,8 @@ func TestPlanIsSafe(t *testing.T) {
 				t.Fatalf("%s is removed twice", r.Instance.ID)
 			}
 			removed[r.Instance.ID] = true
-			if l := r.Instance.Scaling.Lifecycle; !l.Launching() && l != LifecycleInService {
+			if l := r.Instance.Scaling.Lifecycle; !l.Launching() && l != LifecycleInService &&
+				(g.Status == "" || !l.Resting()) {
 				t.Fatalf("%s is removed although %s", r.Instance.ID, l)
 			}
 			if r.Why == "" && r.Instance.Scaling.Protected && g.Status == "" {
@@ -177,8 +181,10 @@ func TestPlansComeToRest(t *testing.T) {
 		if plan := PlanGroup(g, members, now); len(plan.Remove)+len(plan.Launch) > 0 {
 			t.Fatalf("plans never end: %+v", plan)
 		}
-		// The plan does not change instances that were leaving from the start.
-		members = slices.DeleteFunc(members, func(m *Instance) bool { return m.Scaling.Lifecycle.Leaving() })
+		// The plan does not change instances that were leaving or in standby from the start.
+		members = slices.DeleteFunc(members, func(m *Instance) bool {
+			return m.Scaling.Lifecycle.Leaving() || m.Scaling.Lifecycle.Resting()
+		})
 		zones := map[string]int{}
 		for _, m := range members {
 			zones[m.Zone]++

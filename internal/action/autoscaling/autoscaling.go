@@ -3,9 +3,8 @@
 // is wrong in AWS's words, runs one transaction and answers. Actions write what callers want;
 // control/fleet makes it true, so an answer comes before the instances do.
 //
-// Instance refresh, warm pools and standby are not
-// built yet: what would make one is refused by name, and what lists them answers that there are
-// none. The package holds no state and is safe for concurrent use.
+// Instance refresh and warm pools are not built yet: what would make one is refused by name, and
+// what lists them answers that there are none. The package holds no state and is safe for concurrent use.
 package autoscaling
 
 import (
@@ -67,6 +66,8 @@ func (a *api) operations() []awswire.Operation {
 		awswire.Op("SetInstanceProtection", a.setInstanceProtection),
 		awswire.Op("AttachInstances", a.attachInstances),
 		awswire.Op("DetachInstances", a.detachInstances),
+		awswire.Op("EnterStandby", a.enterStandby),
+		awswire.Op("ExitStandby", a.exitStandby),
 
 		awswire.Op("AttachLoadBalancerTargetGroups", a.attachTargetGroups),
 		awswire.Op("DetachLoadBalancerTargetGroups", a.detachTargetGroups),

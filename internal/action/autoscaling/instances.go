@@ -122,7 +122,7 @@ func terminateOne(
 			"terminating already.", id)
 	}
 	from := g.Desired
-	if decrement {
+	if decrement && i.Scaling.Counts() { // one in standby is not part of the capacity
 		if g.Desired <= g.Min {
 			return nil, invalid("Currently, desiredSize equals minSize (%d). Terminating instance without "+
 				"replacement will violate group's min size constraint. "+
@@ -139,10 +139,10 @@ func terminateOne(
 	return act, nil
 }
 
-// cancelLaunch ends the launch activity of an instance that leaves before it came into service.
+// cancelLaunch ends the activity of an instance that leaves before it came into service or into standby.
 func cancelLaunch(tx *state.Tx, i *fleet.Instance, now time.Time) {
 	if act, ok := tx.Activities.Get(i.Scaling.LaunchedBy); ok && act.Open() {
-		tx.Activities.Put(act.Finished(fleet.ActivityCancelled, fleet.NeverInService, now))
+		tx.Activities.Put(act.Finished(fleet.ActivityCancelled, i.Scaling.Lifecycle.Unfinished(), now))
 	}
 }
 
@@ -186,9 +186,8 @@ func (a *api) setInstanceProtection(
 			if err != nil {
 				return err
 			}
-			if i.Scaling.Lifecycle != fleet.LifecycleInService {
-				return invalid("The instance %s is not in InService or EnteringStandby or Standby or "+
-					"StandbyPending.", id)
+			if i.Scaling.Lifecycle != fleet.LifecycleInService && !i.Scaling.Lifecycle.Resting() {
+				return invalid("The instance %s is not in InService or EnteringStandby or Standby.", id)
 			}
 			c := i.Clone()
 			c.Scaling.Protected = *in.ProtectedFromScaleIn
@@ -241,22 +240,26 @@ func (a *api) detachInstances(
 	err := a.change(ctx, call, in.AutoScalingGroupName, func(tx *state.Tx, g *fleet.AutoScalingGroup) error {
 		out.Activities = nil
 		from := g.Desired
-		if *in.ShouldDecrementDesiredCapacity {
-			if g.Desired-len(in.InstanceIds) < g.Min {
-				return invalid("AutoScalingGroup %s has min-size=%d, max-size=%d, and desired-size=%d. To "+
-					"detach %d instance(s), please update the AutoScalingGroup sizes appropriately.",
-					g.Name, g.Min, g.Max, g.Desired, len(in.InstanceIds))
-			}
-			g.Desired -= len(in.InstanceIds)
-		}
+		leaving, counted := make([]*fleet.Instance, len(in.InstanceIds)), 0
 		for n, id := range in.InstanceIds {
 			i, err := memberOf(&tx.Tables, call, g, id)
 			if err != nil {
 				return err
 			}
-			if i.Scaling.Lifecycle != fleet.LifecycleInService {
-				return invalid("The instance %s is not in InService.", id)
+			if i.Scaling.Lifecycle != fleet.LifecycleInService && i.Scaling.Lifecycle != fleet.LifecycleStandby {
+				return invalid("The instance %s is not in InService or Standby.", id)
 			}
+			if leaving[n] = i; i.Scaling.Counts() {
+				counted++
+			}
+		}
+		if *in.ShouldDecrementDesiredCapacity {
+			if g.Desired-counted < g.Min {
+				return sizesForbid(g, "detach", counted)
+			}
+			g.Desired -= counted
+		}
+		for n, i := range leaving {
 			deregister(tx, i.Scaling.Targets, call.Now)
 			detached, act := g.Detach(i, uuids[n], call.Now, from, g.Desired)
 			tx.Instances.Put(detached)

@@ -21,8 +21,6 @@ func (a *api) later() []awswire.Operation {
 			"RollbackInstanceRefresh", "instance refresh"),
 		refuse[shape.PutWarmPoolInput, shape.PutWarmPoolOutput]("PutWarmPool", "warm pools"),
 		refuse[shape.DeleteWarmPoolInput, shape.DeleteWarmPoolOutput]("DeleteWarmPool", "warm pools"),
-		refuse[shape.EnterStandbyInput, shape.EnterStandbyOutput]("EnterStandby", "standby"),
-		refuse[shape.ExitStandbyInput, shape.ExitStandbyOutput]("ExitStandby", "standby"),
 		refuse[shape.PutNotificationConfigurationInput, shape.PutNotificationConfigurationOutput](
 			"PutNotificationConfiguration", "notifications"),
 		refuse[shape.DeleteNotificationConfigurationInput, shape.DeleteNotificationConfigurationOutput](

@@ -13,6 +13,9 @@ import (
 func (s *step) arrive(m *fleet.Instance) *fleet.Instance {
 	switch m.Scaling.Lifecycle {
 	case fleet.LifecyclePending:
+		if m.Scaling.Returning {
+			break
+		}
 		if held := s.hold(m, fleet.WhenLaunching, m.Scaling.LaunchedBy); held != nil {
 			return held
 		}
@@ -20,9 +23,19 @@ func (s *step) arrive(m *fleet.Instance) *fleet.Instance {
 		return s.await(m)
 	}
 	c := m.Clone()
-	c.Scaling.Lifecycle, c.Scaling.InServiceAt, c.Scaling.Rebalancing = fleet.LifecycleInService, s.m.Now, false
+	c.Scaling.Lifecycle, c.Scaling.InServiceAt = fleet.LifecycleInService, s.m.Now
+	c.Scaling.Rebalancing, c.Scaling.Returning = false, false
 	s.finish(m.Scaling.LaunchedBy, fleet.ActivitySuccessful, "")
 	s.g.LaunchFailures, s.g.NextLaunch = 0, time.Time{}
+	s.tx.Instances.Put(c)
+	return c
+}
+
+// rest moves a member to standby. Its load balancers have drained it.
+func (s *step) rest(m *fleet.Instance) *fleet.Instance {
+	c := m.Clone()
+	c.Scaling.Lifecycle = fleet.LifecycleStandby
+	s.finish(m.Scaling.LaunchedBy, fleet.ActivitySuccessful, "")
 	s.tx.Instances.Put(c)
 	return c
 }

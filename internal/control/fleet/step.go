@@ -65,6 +65,12 @@ func (s *step) settle() {
 		switch {
 		case m.Scaling.Lifecycle.Launching() && m.State == fleet.Running && m.Desired == fleet.Running:
 			m = s.arrive(m)
+		case m.Scaling.Lifecycle.Resting() && m.State == fleet.Terminated:
+			s.finish(m.Scaling.LaunchedBy, fleet.ActivityCancelled, m.Scaling.Lifecycle.Unfinished())
+			s.end(m)
+			continue
+		case m.Scaling.Lifecycle == fleet.LifecycleEnteringStandby && len(m.Scaling.Targets) == 0:
+			m = s.rest(m)
 		case m.Scaling.Lifecycle == fleet.LifecyclePending && m.State == fleet.Terminated &&
 			m.Machine.Phase == fleet.PhaseFailed:
 			s.finish(m.Scaling.LaunchedBy, fleet.ActivityFailed, m.Reason.Message+".  Launching EC2 instance failed.")
@@ -107,9 +113,7 @@ func (s *step) failedLaunch() {
 
 func (s *step) remove(plan fleet.GroupPlan) {
 	for _, r := range plan.Remove {
-		if r.Instance.Scaling.Lifecycle.Launching() {
-			s.finish(r.Instance.Scaling.LaunchedBy, fleet.ActivityCancelled, fleet.NeverInService)
-		}
+		s.finish(r.Instance.Scaling.LaunchedBy, fleet.ActivityCancelled, r.Instance.Scaling.Lifecycle.Unfinished())
 		c := s.retire(r.Instance, r.Cause)
 		if r.Why != "" {
 			c.Scaling.Health = fleet.Unhealthy

@@ -1,0 +1,107 @@
+package fleet
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// standby moves a member into standby, and back, as the actions do.
+func (w *world) standby(id string, enter bool, by int) {
+	w.t.Helper()
+	w.update(func(tx *state.Tx) {
+		i, _ := tx.Instances.Get(fleet.InstanceARN(region, account, id))
+		old, _ := tx.AutoScalingGroups.Get(groupKey)
+		g := old.Clone()
+		g.Desired += by
+		move := g.Return
+		if enter {
+			move = g.Rest
+		}
+		c, a := move(i, "standby-"+time.Now().Format(time.TimeOnly), time.Now(), old.Desired, g.Desired)
+		tx.Instances.Put(c)
+		tx.Activities.Put(a)
+		tx.AutoScalingGroups.Put(g)
+	})
+}
+
+func (w *world) stateOf(id string) fleet.Lifecycle {
+	i, _ := w.store.View().Instances.Get(fleet.InstanceARN(region, account, id))
+	return i.Scaling.Lifecycle
+}
+
+// An instance that goes into standby is drained first, and its group neither counts nor checks it. When it comes
+// back it is a target again, and hooks do not hold it (ecs.md 5.3).
+func TestStandby(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.attach() // targets drain for a minute
+		w.want(2)
+		w.after(time.Minute)
+		w.hook("up", fleet.WhenLaunching, 300, fleet.Abandon)
+		one := w.members()[0]
+		w.standby(one.ID, true, -1)
+		w.after(30 * time.Second)
+		registered, draining := w.targets()
+		if len(registered) != 1 || len(draining) != 1 || w.stateOf(one.ID) != fleet.LifecycleEnteringStandby {
+			t.Fatalf("%d registered, %d drain, %s", len(registered), len(draining), w.stateOf(one.ID))
+		}
+		w.after(40 * time.Second)
+		w.change(one.ID, func(i *fleet.Instance) { i.Scaling.Health = fleet.Unhealthy })
+		w.after(time.Minute)
+		if w.stateOf(one.ID) != fleet.LifecycleStandby || w.driver.runs() != 2 || len(w.members()) != 2 {
+			t.Fatalf("%s, %d run, %d members", w.stateOf(one.ID), w.driver.runs(), len(w.members()))
+		}
+		w.change(one.ID, func(i *fleet.Instance) { i.Scaling.Health = fleet.Healthy })
+		w.standby(one.ID, false, 1)
+		w.after(time.Second)
+		if registered, _ := w.targets(); w.stateOf(one.ID) != fleet.LifecycleInService || len(registered) != 2 {
+			t.Errorf("%s, %d registered", w.stateOf(one.ID), len(registered))
+		}
+		for _, a := range w.activities() {
+			if a.Status != fleet.ActivitySuccessful {
+				t.Errorf("%+v", a)
+			}
+		}
+	})
+}
+
+// A group replaces an instance in standby if its capacity stays. It terminates it when the group is deleted.
+func TestStandbyWithReplacement(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.want(1)
+		w.after(time.Minute)
+		one := w.members()[0]
+		w.standby(one.ID, true, 0)
+		w.after(time.Minute)
+		if w.stateOf(one.ID) != fleet.LifecycleStandby || w.driver.runs() != 2 ||
+			!strings.Contains(w.transcript(), "Successful | Moving EC2 instance to Standby: ID") {
+			t.Fatalf("%s, %d run, %s", w.stateOf(one.ID), w.driver.runs(), w.transcript())
+		}
+		w.group(func(g *fleet.AutoScalingGroup) { g.Status, g.Desired = fleet.DeleteInProgress, 0 })
+		w.after(time.Minute)
+		if w.driver.runs() != 0 || w.store.View().AutoScalingGroups.Len() != 0 {
+			t.Errorf("%d run after the deletion", w.driver.runs())
+		}
+	})
+}
+
+// An instance that is terminated in standby leaves its group, which launches none for it.
+func TestTerminatedInStandby(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.want(1)
+		w.after(time.Minute)
+		one := w.members()[0]
+		w.standby(one.ID, true, -1)
+		w.after(time.Second)
+		w.change(one.ID, func(i *fleet.Instance) { i.AskTermination(time.Now()) })
+		w.after(time.Minute)
+		if slices.ContainsFunc(w.members(), func(m *fleet.Instance) bool { return m.Scaling.Member() }) ||
+			w.driver.runs() != 0 {
+			t.Errorf("members %s, %d run", w.lifecycle(), w.driver.runs())
+		}
+	})
+}
