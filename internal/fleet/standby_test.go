@@ -5,7 +5,7 @@ import "testing"
 // A member in standby runs and stays a member, but does not count. Its activities say who moved it, and how the
 // capacity changed (ecs.md 5.3).
 func TestRestAndReturn(t *testing.T) {
-	g := &AutoScalingGroup{Name: "g", Region: "us-east-1", Account: "1", Desired: 1}
+	g := &AutoScalingGroup{Name: "g", Region: "us-east-1", Account: "1", Desired: 1, Zones: []string{"us-east-1a"}}
 	i := &Instance{ID: "i-1", State: Running, Desired: Running}
 	g.Join(i, LaunchSource{Configuration: "lc"}, now)
 	i.Scaling.Lifecycle = LifecycleInService
