@@ -38,8 +38,8 @@ type Config struct {
 	Minter   Minter
 	// Feed may be nil: measurements are then acknowledged and dropped.
 	Feed Feed
-	// Pace is that of services whose scalable targets have none of their own: at the pace of seconds agents report
-	// every second.
+	// Pace is that of services and Auto Scaling groups that have none of their own: at the pace of seconds agents
+	// report every second.
 	Pace scaling.Pace
 	// Hosts returns the names that containers must be able to resolve, such as those of load
 	// balancers and caches, sorted; it may be nil.

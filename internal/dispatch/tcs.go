@@ -168,11 +168,14 @@ func (t *telemetry) take(ctx context.Context, m acs.Message, sent time.Time) (an
 	return nil, nil
 }
 
-// every returns how many seconds there should be between two reports of the instance: one if a service of its tasks is
-// scaled at the pace of seconds, 0 otherwise.
+// every returns how many seconds there should be between two reports of the instance: one if its Auto Scaling group or
+// a service of its tasks is scaled at the pace of seconds, 0 otherwise.
 func (t *telemetry) every() int64 {
 	tables := &t.d.store.View().Tables
 	quick := t.d.cfg.Pace == scaling.PaceOfSeconds
+	if ci, ok := tables.ContainerInstances.Get(t.instance); ok && !quick {
+		quick = tables.PaceOfInstance(ci, t.d.cfg.Pace) == scaling.PaceOfSeconds
+	}
 	if tables.ScalableTargets.Len() > 0 && !quick {
 		for task := range tables.Tasks.By(state.TasksByInstance, t.instance) {
 			quick = quick || task.LastStatus != ecs.Stopped && tables.PaceOfService(task.ServiceARN, t.d.cfg.Pace) != ""

@@ -79,6 +79,24 @@ func (t *Tables) PaceOfService(serviceARN string, server scaling.Pace) scaling.P
 	return target.Pace(server)
 }
 
+// PaceOfInstance returns the pace of the Auto Scaling group that has a container instance's EC2 instance, on a server
+// with a pace. An instance without a group has the pace of AWS.
+func (t *Tables) PaceOfInstance(ci *ecs.ContainerInstance, server scaling.Pace) scaling.Pace {
+	a, err := arn.Parse(ci.ContainerInstanceARN)
+	if err != nil {
+		return scaling.PaceOfAWS
+	}
+	i, ok := t.Instances.Get(fleet.InstanceARN(a.Region, a.Account, ci.EC2InstanceID))
+	if !ok {
+		return scaling.PaceOfAWS
+	}
+	g, ok := t.AutoScalingGroups.Get(i.GroupKey())
+	if !ok {
+		return scaling.PaceOfAWS
+	}
+	return scaling.PaceFrom(g.Tags, server)
+}
+
 // PutAlarm makes an alarm, or replaces its settings and keeps its state and its tags, as on AWS. The history tells it.
 // It returns false and does nothing if the alarm is new and there are alarm.Max.
 func (tx *Tx) PutAlarm(a *alarm.Alarm, now time.Time) bool {

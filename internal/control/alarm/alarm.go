@@ -17,10 +17,12 @@ import (
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/meter"
 	"github.com/berthhq/berth/internal/meter/compare"
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // Controller implements control.Controller. Its keys are the ARNs of alarms.
@@ -36,17 +38,31 @@ func New(env control.Env, points *meter.Store, pace scaling.Pace) *Controller {
 	return &Controller{env, points, pace}
 }
 
-// Keys returns an alarm if its settings have changed. If its state has changed, Keys returns the composite alarms whose
-// rules name it, but not the alarm itself: a state that SetAlarmState has set lasts until the next evaluation (ecs.md
-// 7.5).
+// Keys returns an alarm if its settings or its pace have changed. If its state has changed, Keys returns the composite
+// alarms whose rules name it, but not the alarm itself: a state that SetAlarmState has set lasts until the next
+// evaluation (ecs.md 7.5).
 func (c *Controller) Keys(ch state.Change, s *state.Snapshot) (keys []string) {
 	switch ch := ch.(type) {
 	case state.Changed[alarm.Alarm]:
-		if ch.New != nil && (ch.Old == nil || !ch.Old.UpdatedAt.Equal(ch.New.UpdatedAt)) {
+		if ch.New != nil && (ch.Old == nil || !ch.Old.UpdatedAt.Equal(ch.New.UpdatedAt) ||
+			repaced(ch.Old.Tags, ch.New.Tags)) {
 			keys = append(keys, ch.Key)
 		}
 	case state.Changed[appscaling.Target]:
-		return paced(ch, s)
+		if ch.Old != nil && ch.New != nil && repaced(ch.Old.Tags, ch.New.Tags) {
+			for p := range s.ScalingPolicies.Prefix(ch.Key) {
+				keys = calling(keys, s, p.ARN())
+			}
+		}
+	case state.Changed[fleet.AutoScalingGroup]:
+		if ch.Old != nil && ch.New != nil && repaced(ch.Old.Tags, ch.New.Tags) {
+			for p := range s.PoliciesOf(ch.New) {
+				keys = calling(keys, s, p.ARN())
+			}
+			for p := range s.CapacityProviders.By(state.CapacityProvidersByGroup, ch.New.ARN()) {
+				keys = calling(keys, s, p.PolicyARN())
+			}
+		}
 	case state.Changed[alarm.Status]:
 		if ch.Old == nil || ch.New == nil || ch.Old.Value != ch.New.Value {
 			for parent := range s.Alarms.By(state.AlarmsByChild, ch.Key) {
@@ -57,19 +73,17 @@ func (c *Controller) Keys(ch state.Change, s *state.Snapshot) (keys []string) {
 	return keys
 }
 
-// paced returns the alarms of the policies of a scalable target whose pace has changed, and none for other changes.
-func paced(ch state.Changed[appscaling.Target], s *state.Snapshot) (keys []string) {
-	if ch.Old == nil || ch.New == nil {
-		return nil
-	}
-	was, _ := ch.Old.Tags.Get(scaling.PaceTag)
-	if is, _ := ch.New.Tags.Get(scaling.PaceTag); is == was {
-		return nil
-	}
-	for p := range s.ScalingPolicies.Prefix(ch.Key) {
-		for a := range s.Alarms.By(state.AlarmsByAction, p.ARN()) {
-			keys = append(keys, a.ARN)
-		}
+// repaced reports whether a change of tags changes the pace that they give.
+func repaced(was, is tag.Set) bool {
+	before, _ := was.Get(scaling.PaceTag)
+	after, _ := is.Get(scaling.PaceTag)
+	return before != after
+}
+
+// calling adds the alarms that call a policy to keys.
+func calling(keys []string, s *state.Snapshot, policyARN string) []string {
+	for a := range s.Alarms.By(state.AlarmsByAction, policyARN) {
+		keys = append(keys, a.ARN)
 	}
 	return keys
 }

@@ -6,6 +6,9 @@ import (
 
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/appscaling"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/meter"
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
@@ -60,4 +63,63 @@ func TestPaceOfSeconds(t *testing.T) {
 	if s := w.status("slow"); s.Transitions > 1 {
 		t.Errorf("the other alarm keeps the pace of AWS: %+v", s)
 	}
+}
+
+// An alarm is evaluated every second as soon as the tag says so: its own, or that of the Auto Scaling group whose
+// policy or managed scaling it calls, or that of the scalable target.
+func TestPaceChanges(t *testing.T) {
+	seconds := tag.Set{{Key: scaling.PaceTag, Value: "seconds"}}
+	group := &fleet.AutoScalingGroup{Region: region, Account: account, Name: "g"}
+	target := &appscaling.Target{Region: region, Account: account, ResourceID: "service/prod/chat"}
+	ofTarget := &appscaling.Policy{Region: region, Account: account, ResourceID: target.ResourceID, Name: "p", ID: "1"}
+	ofGroup := &groupscaling.Policy{Region: region, Account: account, Group: "g", Name: "p", ID: "1"}
+	managed := &ecs.CapacityProvider{CapacityProviderARN: "cp", PolicyID: "2", AutoScalingGroupProvider: ecs.
+		AutoScalingGroupProvider{AutoScalingGroupARN: group.ARN()}}
+	for what, c := range map[string]struct {
+		action string
+		tag    func(*state.Tx)
+	}{
+		"the alarm": {topic, func(tx *state.Tx) {
+			a, _ := tx.Alarms.Get(alarm.ARN(region, account, "a"))
+			n := *a
+			n.Tags = seconds
+			tx.Alarms.Put(&n)
+		}},
+		"the group of a policy":        {ofGroup.ARN(), func(tx *state.Tx) { tagGroup(tx, group, seconds) }},
+		"the group of managed scaling": {managed.PolicyARN(), func(tx *state.Tx) { tagGroup(tx, group, seconds) }},
+		"the scalable target of a policy": {ofTarget.ARN(), func(tx *state.Tx) {
+			n := *target
+			n.Tags = seconds
+			tx.ScalableTargets.Put(&n)
+		}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.update(func(tx *state.Tx) {
+				tx.AutoScalingGroups.Put(group)
+				tx.ScalableTargets.Put(target)
+				tx.ScalingPolicies.Put(ofTarget)
+				tx.GroupPolicies.Put(ofGroup)
+				tx.CapacityProviders.Put(managed)
+			})
+			w.put(scaling.OK, sample("a", func(a *alarm.Alarm) { a.AlarmActions = []string{c.action} }))
+			w.run(w.now.Add(5*time.Minute + 5*time.Second))
+			before := w.steps
+			w.run(w.now.Add(10 * time.Second))
+			if w.steps != before {
+				t.Fatalf("%d evaluations in 10 seconds at the pace of AWS", w.steps-before)
+			}
+			w.update(c.tag)
+			w.run(w.now.Add(10 * time.Second))
+			if n := w.steps - before; n < 9 || n > 12 {
+				t.Errorf("%d evaluations in 10 seconds at the pace of seconds", n)
+			}
+		})
+	}
+}
+
+func tagGroup(tx *state.Tx, g *fleet.AutoScalingGroup, tags tag.Set) {
+	n := g.Clone()
+	n.Tags = tags
+	tx.AutoScalingGroups.Put(n)
 }
