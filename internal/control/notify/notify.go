@@ -112,12 +112,12 @@ func (c *Controller) deliver(ctx context.Context, key string) (time.Duration, er
 	}
 	due, next := ready(tables, key, now)
 	if len(due) > 0 {
-		results, failed := c.sendAll(ctx, tables, t, s, due)
+		results := c.sendAll(ctx, tables, t, s, due)
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx) // interrupted messages are sent again
 		}
-		err := c.record(ctx, t, s, results)
-		return time.Nanosecond, errors.Join(err, failed) // the next call sends more or returns how long to wait
+		// The next call sends more or returns how long to wait.
+		return time.Nanosecond, c.record(ctx, t, s, results)
 	}
 	if s.Status != topic.Confirmed && (next.IsZero() || s.Expires.Before(next)) {
 		next = s.Expires
@@ -149,34 +149,24 @@ type result struct {
 	outcome  Outcome
 }
 
-// sendAll sends deliveries at the same time and waits for all of them. If the message of a delivery is missing, the
-// result is a failure that is not repeated. If a request cannot be made for another reason, the delivery has no result;
-// sendAll returns the error, and the loop tries the delivery again later.
+// sendAll sends deliveries at the same time and waits for all of them. A request that cannot be made is a failure; the
+// delivery is repeated unless its message is missing.
 func (c *Controller) sendAll(
 	ctx context.Context, tables *state.Tables, t *topic.Topic, s *topic.Subscription, due []*topic.Delivery,
-) ([]result, error) {
-	outcomes := make([]*Outcome, len(due))
-	var failed error
+) []result {
+	results := make([]result, len(due))
 	var all sync.WaitGroup
 	for i, d := range due {
+		results[i].delivery = d
 		r, err := c.request(ctx, tables, t, s, d)
-		switch {
-		case errors.Is(err, errNoMessage):
-			outcomes[i] = &Outcome{Problem: err.Error()}
-		case err != nil:
-			failed = err
-		default:
-			all.Go(func() { outcomes[i] = new(c.cfg.Sender.Send(ctx, r)) })
+		if err != nil {
+			results[i].outcome = Outcome{Problem: err.Error(), Retry: !errors.Is(err, errNoMessage)}
+			continue
 		}
+		all.Go(func() { results[i].outcome = c.cfg.Sender.Send(ctx, r) })
 	}
 	all.Wait()
-	var results []result
-	for i, o := range outcomes {
-		if o != nil {
-			results = append(results, result{due[i], *o})
-		}
-	}
-	return results, failed
+	return results
 }
 
 // record writes the results: it deletes deliveries that are done, and sets the next attempt of others.

@@ -322,29 +322,38 @@ func TestOneBadMessageAmongOthers(t *testing.T) {
 	})
 }
 
-// While messages cannot be signed, those that need no signature are sent once, and the others wait.
+// A message that cannot be signed is tried again like one that its endpoint does not accept: it is sent if the key is
+// good in time, and given up otherwise. Messages that need no signature are sent once.
 func TestMessagesThatCannotBeSigned(t *testing.T) {
-	bubble(t, func(w *world) {
-		damaged := *testKey()
-		damaged.Sealed = damaged.Sealed[:5]
-		w.update(func(tx *state.Tx) { tx.SigningKeys.Put(&damaged) })
-		s := w.subscribe("a", func(s *topic.Subscription) { s.RawDelivery = true })
-		w.update(func(tx *state.Tx) {
-			tx.AskEndpoint(s, topic.Confirmation, "c1", time.Now())
-			tx.Publish(&topic.Publication{ID: "m1", TopicARN: ops, Message: "m", At: time.Now()})
+	for what, c := range map[string]struct {
+		bad  time.Duration // for how long the key is damaged
+		sent int
+	}{"for a while": {30 * time.Second, 2}, "for too long": {time.Hour, 1}} {
+		t.Run(what, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				damaged := *testKey()
+				damaged.Sealed = damaged.Sealed[:5]
+				w.update(func(tx *state.Tx) { tx.SigningKeys.Put(&damaged) })
+				s := w.subscribe("a", func(s *topic.Subscription) { s.RawDelivery = true })
+				w.update(func(tx *state.Tx) {
+					tx.AskEndpoint(s, topic.Confirmation, "c1", time.Now())
+					tx.Publish(&topic.Publication{ID: "m1", TopicARN: ops, Message: "m", At: time.Now()})
+				})
+				time.Sleep(c.bad)
+				w.update(func(tx *state.Tx) { tx.SigningKeys.Put(testKey()) })
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				if n := len(w.endpoint.requests()); n != c.sent || w.left() != [2]int{} {
+					t.Errorf("%d requests, left are %v", n, w.left())
+				}
+				told := strings.Contains(w.log.String(),
+					`message=c1 attempts=4 reason="the key that signs messages is damaged"`)
+				if told != (c.sent == 1) {
+					t.Errorf("the log: %s", &w.log)
+				}
+			})
 		})
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		if n := len(w.endpoint.requests()); n != 1 || w.left() != [2]int{1, 0} {
-			t.Fatalf("%d requests, left are %v", n, w.left())
-		}
-		w.update(func(tx *state.Tx) { tx.SigningKeys.Put(testKey()) })
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		if n := len(w.endpoint.requests()); n != 2 || w.left() != [2]int{} {
-			t.Errorf("%d requests with a good key, left are %v", n, w.left())
-		}
-	})
+	}
 }
 
 // A reset deletes the key. What is signed afterwards names a certificate that the server has.

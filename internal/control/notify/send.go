@@ -88,7 +88,7 @@ func allowed(_, address string, _ syscall.RawConn) error {
 func (c *client) Send(ctx context.Context, r *Request) Outcome {
 	post, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(r.Body))
 	if err != nil {
-		return Outcome{Problem: err.Error()}
+		return Outcome{Problem: reason(err), Retry: true}
 	}
 	for _, h := range r.Header {
 		post.Header[h[0]] = []string{h[1]} // as AWS writes them: x-amz-… in lower case

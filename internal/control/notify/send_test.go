@@ -156,6 +156,10 @@ func TestSender(t *testing.T) {
 		got.Method != "POST" || got.Header.Get("X-Amz-Sns-Message-Type") != "Notification" {
 		t.Errorf("%s %v %s", got.Method, got.Header, body)
 	}
+	bad := &Request{URL: "http://user:pass@[/in"} // a request cannot be made from it
+	if o := sender.Send(t.Context(), bad); !o.Retry || o.Problem == "" || strings.Contains(o.Problem, "pass") {
+		t.Errorf("a bad URL: %+v", o)
+	}
 	server.Close()
 	if o := sender.Send(t.Context(), request); !o.Retry || strings.Contains(o.Problem, "pass") {
 		t.Errorf("without a server: %+v", o)
