@@ -2,6 +2,7 @@ package scale
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/berthhq/berth/internal/appscaling"
@@ -62,7 +63,7 @@ func (s *step) decide(called []due, all map[string]*appscaling.Policy) error {
 	if len(proposals) == 0 {
 		return nil
 	}
-	for _, p := range all {
+	for _, p := range inOrder(all) {
 		if _, called := acting[p.ARN()]; called {
 			continue
 		}
@@ -80,6 +81,15 @@ func (s *step) decide(called []due, all map[string]*appscaling.Policy) error {
 		s.follows(decision, now, acting, called[0])
 	}
 	return err
+}
+
+// inOrder returns policies in the order of their ARNs, so that the decision between equal proposals, and a simulation,
+// do not depend on the order of a map.
+func inOrder(all map[string]*appscaling.Policy) (sorted []*appscaling.Policy) {
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		sorted = append(sorted, all[key])
+	}
+	return sorted
 }
 
 // situation returns everything that a decision depends on besides the proposals.
@@ -102,7 +112,7 @@ func (s *step) flaps(capacity int, called []due, all map[string]*appscaling.Poli
 			return true, nil
 		}
 	}
-	for _, p := range all {
+	for _, p := range inOrder(all) {
 		if p.Tracking == nil || seen[p.ARN()] || !p.Tracking.DisableScaleIn {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/appscaling"
+	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
@@ -169,6 +170,33 @@ func TestSeveralPolicies(t *testing.T) {
 	w.run(3 * time.Hour)
 	if w.desired() != 7 || len(w.changes) != 2 {
 		t.Errorf("one of them scales out: %s", w.history())
+	}
+}
+
+// Of two policies that were not called and propose the same count, always the same one decides on the cooldown, so that
+// a simulation with the same seed has the same output.
+func TestTiesOfPolicies(t *testing.T) {
+	for range 40 {
+		w := newWorld(t)
+		w.serve(10, scaling.Bounds{Min: 1, Max: 20})
+		called := w.cpu("one", 60) // proposes 4, the others 5
+		for name, seconds := range map[string]int{"two": 100, "three": 900} {
+			w.cpu(name, 40, func(t *appscaling.Tracking) { t.InCooldown = &seconds })
+		}
+		w.update(func(tx *state.Tx) {
+			for a := range tx.Alarms.All() {
+				if strings.Contains(a.Name, "-AlarmLow-") {
+					tx.AlarmStatus.Put(&alarm.Status{ARN: a.ARN, Value: scaling.InAlarm, Recent: []float64{20}})
+				}
+			}
+			tx.DueActions.Put(&alarm.Due{Action: called.ARN(), Kind: alarm.ServicePolicy, To: scaling.InAlarm,
+				AlarmARN: called.AlarmARNs()[1], Recent: []float64{20}, At: w.now})
+		})
+		control.Drain(t.Context(), w.loops[1])
+		p, _ := w.store.View().ScalingProgress.Get(key)
+		if w.desired() != 5 || p.Last.Until != begin.Add(900*time.Second) {
+			t.Fatalf("%d tasks, %+v; want 5, and the cooldown of the policy with the first ARN", w.desired(), p.Last)
+		}
 	}
 }
 
