@@ -111,9 +111,9 @@ func TestAgentsKilled(t *testing.T) {
 	k, url := web(t, 4)
 	before := k.containers(t)
 
-	v := visit(url, 4)
+	v := harness.Visit(url, 4)
 	k.backAgain(t, k.killAgents(t))
-	v.end(t, nil)
+	end(t, v, nil)
 	if now := k.containers(t); !maps.Equal(now, before) {
 		t.Errorf("the containers are %v, were %v", now, before)
 	}
@@ -153,7 +153,7 @@ func TestAgentsWithDamagedCheckpoints(t *testing.T) {
 	zeros := func(text []byte) []byte { return make([]byte, len(text)) }
 	for _, copied := range []string{"checkpoint.1", "checkpoint.2"} {
 		before := k.containers(t)
-		v := visit(url, 2)
+		v := harness.Visit(url, 2)
 		agents := k.killAgents(t)
 		damage(zeros, copied)
 		k.backAgain(t, agents)
@@ -169,7 +169,7 @@ func TestAgentsWithDamagedCheckpoints(t *testing.T) {
 			}
 			return ""
 		})
-		v.end(t, nil)
+		end(t, v, nil)
 		if now := k.containers(t); !maps.Equal(now, before) {
 			t.Errorf("%s damaged: the containers are %v, were %v", copied, now, before)
 		}
@@ -236,7 +236,7 @@ func TestServerAndAgentsKilled(t *testing.T) {
 	before := k.containers(t)
 	arn, container := anyOf(before)
 	for round := range 3 {
-		v := visit(url, 2)
+		v := harness.Visit(url, 2)
 		from := time.Now()
 		k.Kill(t)
 		agents := k.killAgents(t)
@@ -247,13 +247,13 @@ func TestServerAndAgentsKilled(t *testing.T) {
 		to := time.Now()
 		k.backAgain(t, agents)
 		if round < 2 {
-			v.end(t, []span{{from, to}})
+			end(t, v, []span{{from, to}})
 			k.same(t, before, "")
 			continue
 		}
 		k.reported(t, arn)
 		k.steady(t, 4)
-		v.end(t, []span{{from, time.Now()}}) // until its end is noticed, the container still gets requests
+		end(t, v, []span{{from, time.Now()}}) // until its end is noticed, the container still gets requests
 	}
 	k.same(t, before, arn)
 	k.stopsOne(t, before, arn)

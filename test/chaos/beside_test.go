@@ -24,7 +24,7 @@ func TestTwoServersSideBySide(t *testing.T) {
 		}
 		hosts[u.Hostname()] = true
 	}
-	v := visit(urls[1], 8)
+	v := harness.Visit(urls[1], 8)
 	for range 2 {
 		one.Kill(t)
 		one.Run(t)
@@ -35,7 +35,7 @@ func TestTwoServersSideBySide(t *testing.T) {
 		one.Leftovers().Gone(t)
 		fixedPorts(t, one)
 	}
-	v.end(t, nil)
+	end(t, v, nil)
 	if n := len(stack{other}.mains(t)); n != 2 {
 		t.Errorf("the other server has %d containers, want 2", n)
 	}

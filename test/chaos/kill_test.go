@@ -3,19 +3,31 @@ package chaos
 import (
 	"maps"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/berthhq/berth/test/harness"
 )
 
-// kills is how often the server is killed.
-const kills = 50
+// kills returns how often the server is killed: 20 times, or $CHAOS_KILLS times.
+func kills(t *testing.T) int {
+	text := os.Getenv("CHAOS_KILLS")
+	if text == "" {
+		return 20
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("CHAOS_KILLS=%q is not a number of kills", text)
+	}
+	return n
+}
 
-// The server is killed fifty times at random moments, every fifth time while it is starting, during calls and client
+// The server is killed many times at random moments, every fifth time while it is starting, during calls and client
 // traffic. Nothing that was answered is lost, nothing is half done, containers and agents go on, and requests of
 // clients fail only while the edge is down.
-func TestServerKilledFiftyTimes(t *testing.T) {
+func TestServerKilledManyTimes(t *testing.T) {
 	harness.Need(t, harness.DockerEngine())
 	r := dice(t)
 	k := launch(t, harness.Start(t, harness.Config{}), 2)
@@ -25,11 +37,11 @@ func TestServerKilledFiftyTimes(t *testing.T) {
 	k.See()
 	agents := k.Agents(t)
 
-	v := visit(url, 4)
+	v := harness.Visit(url, 4)
 	w := startWriters(t, k, r)
 	seen := map[string]string{} // the first container of each task
 	var down []span
-	for i := range kills {
+	for i := range kills(t) {
 		moment(r, 500*time.Millisecond)
 		maps.Copy(seen, fresh(seen, k.containers(t)))
 		from := time.Now()
@@ -43,7 +55,7 @@ func TestServerKilledFiftyTimes(t *testing.T) {
 		down = append(down, span{from, time.Now()})
 	}
 	w.end()
-	v.end(t, down)
+	end(t, v, down)
 	tellDown(t, down)
 
 	s, err := k.service()

@@ -262,9 +262,10 @@ func (w storm) anyPath() *http.Request {
 	return req
 }
 
-func (w storm) oversized() *http.Request {
-	return w.jsonCall(w.ecsAction(), `{"clusterName":"`+strings.Repeat("x", 12<<20)+`"}`)
-}
+func (w storm) oversized() *http.Request { return w.jsonCall(w.ecsAction(), tooMuch) }
+
+// tooMuch is a body that is larger than any the API reads.
+var tooMuch = `{"clusterName":"` + strings.Repeat("x", 12<<20) + `"}`
 
 // garbage sends text that is not HTTP, or that begins as HTTP and ends too early.
 func (w storm) garbage(t *testing.T) {

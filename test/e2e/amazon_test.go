@@ -55,7 +55,7 @@ func TestAmazonAgentServesAndIsDrained(t *testing.T) {
 
 	s.Launch(t, cluster, 1)
 	s.Connected(t, cluster, 2)
-	load := pull(url, 4)
+	load := harness.Visit(url, 4)
 	s.Call(t, "ecs", "UpdateContainerInstancesState", object{
 		"cluster": cluster, "containerInstances": theirs.ContainerInstanceArns, "status": "DRAINING",
 	}, nil)
@@ -71,7 +71,7 @@ func TestAmazonAgentServesAndIsDrained(t *testing.T) {
 		return ""
 	})
 	s.steady(t, "web")
-	answers, failures := load.stop()
+	answers, failures := load.Stop()
 	t.Logf("answers: %v", answers)
 	for _, f := range failures[:min(10, len(failures))] {
 		t.Errorf("one of %d failures: %s", len(failures), f)

@@ -1,13 +1,10 @@
 package e2e
 
 import (
-	"fmt"
-	"io"
 	"net/http"
-	"strings"
-	"sync"
 	"testing"
-	"time"
+
+	"github.com/berthhq/berth/test/harness"
 )
 
 // Two services run behind one load balancer, which chooses by the path, as in the article's notes on scaling.
@@ -55,7 +52,7 @@ func answering(image, answer string) object {
 	return container(image, object{"environment": list{object{"name": "ANSWER", "value": answer}}})
 }
 
-// A new revision replaces the old one under constant load, and no request fails.
+// A new revision replaces the old one under load, and no request fails.
 func TestRollingUpdateLosesNoRequest(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")
@@ -65,11 +62,11 @@ func TestRollingUpdateLosesNoRequest(t *testing.T) {
 	s.serve(t, "web", s.define(t, "web", answering(probe, "old"), nil), group, 4)
 	s.steady(t, "web")
 
-	load := pull(url, 8)
+	load := harness.Visit(url, 8)
 	next := s.define(t, "web", answering(probe, "new"), nil)
 	s.Call(t, "ecs", "UpdateService", object{"cluster": cluster, "service": "web", "taskDefinition": next}, nil)
 	s.steady(t, "web")
-	answers, failures := load.stop()
+	answers, failures := load.Stop()
 	t.Logf("answers: %v", answers)
 	for _, f := range failures[:min(10, len(failures))] {
 		t.Errorf("one of %d failures: %s", len(failures), f)
@@ -82,58 +79,4 @@ func TestRollingUpdateLosesNoRequest(t *testing.T) {
 			t.Errorf("after the update %q answers", a.body)
 		}
 	}
-}
-
-// load is a number of clients that request one URL again and again. Every second one opens a connection for each
-// request.
-type load struct {
-	stopped  chan struct{}
-	clients  sync.WaitGroup
-	mu       sync.Mutex
-	answers  map[string]int // by body
-	failures []string
-}
-
-func pull(url string, clients int) *load {
-	l := &load{stopped: make(chan struct{}), answers: map[string]int{}}
-	for i := range clients {
-		client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: i%2 == 0}}
-		l.clients.Go(func() {
-			defer client.CloseIdleConnections()
-			for {
-				select {
-				case <-l.stopped:
-					return
-				default:
-					l.once(client, url)
-				}
-			}
-		})
-	}
-	return l
-}
-
-func (l *load) once(client *http.Client, url string) {
-	resp, err := client.Get(url)
-	var body []byte
-	if err == nil {
-		body, err = io.ReadAll(resp.Body)
-		resp.Body.Close()
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case err != nil:
-		l.failures = append(l.failures, err.Error())
-	case resp.StatusCode != http.StatusOK:
-		l.failures = append(l.failures, fmt.Sprintf("%s: %s", resp.Status, strings.TrimSpace(string(body))))
-	default:
-		l.answers[string(body)]++
-	}
-}
-
-func (l *load) stop() (answers map[string]int, failures []string) {
-	close(l.stopped)
-	l.clients.Wait()
-	return l.answers, l.failures
 }

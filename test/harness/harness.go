@@ -42,6 +42,7 @@ func Main(m *testing.M, programs map[string]string) int {
 		return 1
 	}
 	bin = dir
+	defer forgetImages()
 	for name, pkg := range programs {
 		if err := provide(Program(name), pkg); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -119,11 +120,11 @@ func Need(t testing.TB, parts ...Part) {
 }
 
 // Until calls look repeatedly until it returns no reason to wait any longer. When the time is over, it fails the test
-// with the last reason.
+// with the last reason. It looks every 20 ms at first and later less often, up to once in 250 ms: a wait becomes longer
+// by a twentieth at most, and does not keep the machine busy.
 func Until(t testing.TB, limit time.Duration, what string, look func() (reason string)) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
+	began := time.Now()
 	over := time.After(limit)
 	for {
 		reason := look()
@@ -133,7 +134,7 @@ func Until(t testing.TB, limit time.Duration, what string, look func() (reason s
 		select {
 		case <-over:
 			t.Fatalf("%s: not within %v: %s", what, limit, reason)
-		case <-tick.C:
+		case <-time.After(min(max(20*time.Millisecond, time.Since(began)/20), 250*time.Millisecond)):
 		}
 	}
 }

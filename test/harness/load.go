@@ -1,0 +1,87 @@
+package harness
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Load is a number of clients that request one URL. Each makes up to 100 requests a second, so that a moment without a
+// server is noticed within 10 ms, and the load leaves the machine to what it tests.
+type Load struct {
+	stop chan struct{}
+	all  sync.WaitGroup
+
+	mu       sync.Mutex // guards what follows
+	answers  map[string]int
+	failures []Failure
+}
+
+// Failure is a request that was not answered with 200.
+type Failure struct {
+	From, To time.Time
+	What     string
+}
+
+func (f Failure) String() string {
+	return fmt.Sprintf("%s, after %v: %s", f.From.Format("15:04:05.000"), f.To.Sub(f.From), f.What)
+}
+
+// Visit starts that many clients. Every second one opens a connection for each request.
+func Visit(url string, clients int) *Load {
+	l := &Load{stop: make(chan struct{}), answers: map[string]int{}}
+	for i := range clients {
+		c := &http.Client{Transport: &http.Transport{DisableKeepAlives: i%2 == 1}, Timeout: 20 * time.Second}
+		l.all.Go(func() { l.ask(c, url) })
+	}
+	return l
+}
+
+func (l *Load) ask(c *http.Client, url string) {
+	defer c.CloseIdleConnections()
+	pace := time.NewTicker(10 * time.Millisecond)
+	defer pace.Stop()
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-pace.C:
+		}
+		from := time.Now()
+		body, err := page(c, url)
+		l.note(from, body, err)
+	}
+}
+
+func (l *Load) note(from time.Time, body string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.failures = append(l.failures, Failure{from, time.Now(), err.Error()})
+		return
+	}
+	l.answers[body]++
+}
+
+func page(c *http.Client, url string) (string, error) {
+	resp, err := c.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(body)))
+	}
+	return string(body), err
+}
+
+// Stop ends the clients. It returns how often each body was the answer, and the requests that failed.
+func (l *Load) Stop() (answers map[string]int, failures []Failure) {
+	close(l.stop)
+	l.all.Wait()
+	return l.answers, l.failures
+}
