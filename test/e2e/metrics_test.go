@@ -16,7 +16,6 @@ import (
 // Berth itself measures the CPU that a container uses and the requests that a load balancer serves. CloudWatch has
 // both.
 func TestMeasuredMetrics(t *testing.T) {
-	harness.Need(t, awsCLI)
 	s := start(t)
 	probe := s.Push(t, "probe")
 	s.launch(t, 1)

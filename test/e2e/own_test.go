@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/berthhq/berth/internal/awscli"
 	"github.com/berthhq/berth/test/harness"
 )
 
@@ -26,7 +27,7 @@ func TestBringYourOwn(t *testing.T) {
 		_ = exec.Command("docker", "rmi", "shop:1", "shop:2").Run()
 		_ = exec.Command("docker", "volume", "rm", "shop-visits").Run()
 	})
-	shell := newShell(t, start(t))
+	shell := newShell(t, start(t), awscli.Forking())
 	wanted := map[string]string{
 		"# Both count":           `^web: visit 1\napi: visit 2\n$`,
 		"# A job":                `task [0-9a-f]{32}: STOPPED\n(.*\n)*.* app/[0-9a-f]{8} 2 visits\n$`,

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/internal/awscli"
 	"github.com/berthhq/berth/test/harness"
 )
 
@@ -143,8 +144,9 @@ func (s server) apart(t *testing.T) (with, without string) {
 // tellsHowItScaled checks what the AWS CLI reads afterwards. drained is the instance that was terminated.
 func (s server) tellsHowItScaled(t *testing.T, drained string) {
 	t.Helper()
-	told := newShell(t, s).run(t, "aws application-autoscaling describe-scaling-activities --service-namespace ecs "+
-		"--resource-id "+scaledResource+" --query 'ScalingActivities[].[StatusCode,Description,Cause]' --output text\n"+
+	told := newShell(t, s, awscli.Plain()).run(t, "aws application-autoscaling describe-scaling-activities "+
+		"--service-namespace ecs --resource-id "+scaledResource+
+		" --query 'ScalingActivities[].[StatusCode,Description,Cause]' --output text\n"+
 		"aws cloudwatch describe-alarms --alarm-name-prefix TargetTracking-"+scaledResource+
 		" --query 'MetricAlarms[].[Threshold,Period,EvaluationPeriods]' --output text\n"+
 		"aws autoscaling describe-scaling-activities --auto-scaling-group-name asg "+

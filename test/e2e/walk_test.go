@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/internal/awscli"
 	"github.com/berthhq/berth/test/harness"
 )
 
@@ -24,7 +25,7 @@ func TestWalkThroughTheArticle(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := startIn(t, "eu-west-2")
-	shell := newShell(t, s)
+	shell := newShell(t, s, awscli.Forking())
 	steps := strings.Split(strings.TrimSpace(string(script)), "\n\n")[1:] // without the head comment
 	after := map[string]func(){
 		"# Look at the result": func() {
@@ -67,8 +68,8 @@ type shell struct {
 	out *bufio.Reader
 }
 
-// newShell starts a shell whose AWS CLI uses the server.
-func newShell(t *testing.T, s server) *shell {
+// newShell starts a shell whose command aws is an AWS CLI that uses the server.
+func newShell(t *testing.T, s server, cli string) *shell {
 	t.Helper()
 	here, err := os.Getwd()
 	if err != nil {
@@ -105,9 +106,9 @@ func newShell(t *testing.T, s server) *shell {
 	sh.run(t, fmt.Sprintf(`set -eu -o pipefail
 eval "$(%[1]s/berth env --data %[2]s --listen %[3]s --region %[4]s)"
 # Debian's version does not read AWS_ENDPOINT_URL.
-aws() { /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }
+aws() { %[6]s --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }
 ln -s %[1]s bin
-mkdir test && ln -s %[5]s test/e2e`, filepath.Dir(harness.Program("berth")), s.Data, s.Addr(), s.Region, here))
+mkdir test && ln -s %[5]s test/e2e`, filepath.Dir(harness.Program("berth")), s.Data, s.Addr(), s.Region, here, cli))
 	return sh
 }
 
