@@ -60,6 +60,8 @@ func Start(tx *state.Tx, svc *ecs.Service, rev ecs.ServiceRevision, ids IDs, now
 		StartedAt:               now,
 		UpdatedAt:               now,
 	}
+	firing, _ := tx.DeploymentAlarms(svc)
+	d.AlarmsIgnored = len(firing) > 0
 	for _, old := range p.Deployments {
 		d.SourceServiceRevisions = append(d.SourceServiceRevisions,
 			ecs.ServiceRevisionSummary{ARN: old.Revision.ServiceRevisionARN})

@@ -20,6 +20,7 @@ const (
 // What can make a deployment fail (ecs.md 3.5.2, 3.6).
 const (
 	FailedByBreaker = "CIRCUIT_BREAKER" // too many of its tasks failed
+	FailedByAlarm   = "ALARM"           // one of the service's alarms went into ALARM
 	FailedByRequest = "REQUEST"         // a user asked for a rollback
 )
 
@@ -56,10 +57,15 @@ type Deployment struct {
 	LastFailureReason  string `json:",omitempty"` // why the last task that FailedTasks counts failed
 	RolloutState       string
 	RolloutStateReason string
-	FailedBy           string `json:",omitempty"` // while FAILED: FailedByBreaker or FailedByRequest
-	CreatedAt          time.Time
-	UpdatedAt          time.Time
-	CompletedAt        time.Time `json:",omitzero"` // when it last was COMPLETED
+	FailedBy           string `json:",omitempty"` // while FAILED: FailedByBreaker, FailedByAlarm or FailedByRequest
+	// TriggeredAlarms names the alarms that made it fail.
+	TriggeredAlarms []string `json:",omitempty"`
+	// BakeUntil is how long alarms watch it after all its tasks have become healthy and those of others have ended. It
+	// is not completed before that (ecs.md 3.5.3).
+	BakeUntil   time.Time `json:",omitzero"`
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	CompletedAt time.Time `json:",omitzero"` // when it last was COMPLETED
 	// Attempts counts rounds of starts that failed one after another, the last of them at
 	// LastFailure. No task of the deployment is started before RetryAt (ecs.md 3.4).
 	Attempts    int       `json:",omitempty"`

@@ -67,8 +67,23 @@ type Service struct {
 type DeploymentConfiguration struct {
 	MinimumHealthyPercent    int
 	MaximumPercent           int
-	DeploymentCircuitBreaker *CircuitBreaker `json:",omitempty"`
-	Strategy                 string          `json:",omitempty"` // ROLLING or ""
+	DeploymentCircuitBreaker *CircuitBreaker   `json:",omitempty"`
+	Alarms                   *DeploymentAlarms `json:",omitempty"`
+	Strategy                 string            `json:",omitempty"` // ROLLING or ""
+}
+
+// DeploymentAlarms are alarms of CloudWatch that make a deployment fail (ecs.md 3.5.3).
+type DeploymentAlarms struct {
+	AlarmNames       []string
+	Enable, Rollback bool
+}
+
+// Watched returns the alarms that watch deployments: none if they are not enabled.
+func (c *DeploymentConfiguration) Watched() DeploymentAlarms {
+	if c.Alarms == nil || !c.Alarms.Enable {
+		return DeploymentAlarms{}
+	}
+	return *c.Alarms
 }
 
 // Breaker returns the circuit breaker, which is not enabled if there is none.

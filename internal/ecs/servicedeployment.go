@@ -61,8 +61,13 @@ type ServiceDeployment struct {
 	FailedTasks int `json:",omitempty"`
 	// LastFailureReason is why the last of them did.
 	LastFailureReason string `json:",omitempty"`
-	// FailedBy is what made it fail: FailedByBreaker, FailedByRequest, or "".
+	// FailedBy is what made it fail: FailedByBreaker, FailedByAlarm, FailedByRequest, or "".
 	FailedBy string `json:",omitempty"`
+	// AlarmsIgnored is whether one of the service's alarms was in ALARM at the start. Alarms do not make such a
+	// deployment fail (ecs.md 3.5.3).
+	AlarmsIgnored bool `json:",omitempty"`
+	// TriggeredAlarms names the alarms that made it fail.
+	TriggeredAlarms []string `json:",omitempty"`
 
 	CreatedAt  time.Time
 	StartedAt  time.Time
@@ -118,10 +123,20 @@ const (
 
 // BreakerStatus returns the status of the circuit breaker.
 func (d *ServiceDeployment) BreakerStatus() string {
+	return d.monitor(d.DeploymentConfiguration.Breaker().Enable, FailedByBreaker)
+}
+
+// AlarmStatus returns the status of the alarms that watch the deployment.
+func (d *ServiceDeployment) AlarmStatus() string {
+	return d.monitor(d.DeploymentConfiguration.Watched().Enable && !d.AlarmsIgnored, FailedByAlarm)
+}
+
+// monitor returns the status of what makes the deployment fail for a cause.
+func (d *ServiceDeployment) monitor(enabled bool, cause string) string {
 	switch {
-	case !d.DeploymentConfiguration.Breaker().Enable:
+	case !enabled:
 		return MonitorDisabled
-	case d.FailedBy == FailedByBreaker:
+	case d.FailedBy == cause:
 		return MonitorTriggered
 	case d.Status == ServiceDeploymentInProgress:
 		return MonitorMonitoring
@@ -166,6 +181,7 @@ func (d *ServiceDeployment) Follow(p *ServiceProgress, now time.Time) bool {
 	d.become(next, now)
 	if target != nil {
 		d.FailedTasks, d.LastFailureReason, d.FailedBy = target.FailedTasks, "", target.FailedBy
+		d.TriggeredAlarms = target.TriggeredAlarms
 		if d.Failed() {
 			d.LastFailureReason = target.LastFailureReason
 		}

@@ -205,8 +205,9 @@ func (s *scheduler) heldUntil(d *Deployment) time.Time {
 	return d.RetryAt
 }
 
-// judge fails the primary deployment if too many of its tasks failed, or if a user asked for its end. It rolls back to
-// the newest completed deployment if the service or the user asks for that and there is one (ecs.md 3.5.2, 3.6).
+// judge fails the primary deployment if too many of its tasks failed, if an alarm went off, or if a user asked for its
+// end. It rolls back to the newest completed deployment if the service or the user asks for that and there is one
+// (ecs.md 3.5.2, 3.5.3, 3.6).
 func (s *scheduler) judge() {
 	b, d := s.v.breaker(), s.primary
 	switch {
@@ -214,6 +215,13 @@ func (s *scheduler) judge() {
 	case s.v.RollbackRequested:
 		s.fail(ecs.FailedByRequest, "ECS deployment rollback requested", "a rollback was requested")
 		s.rollBack("ECS deployment rollback requested")
+	case len(s.v.Firing) > 0:
+		d.TriggeredAlarms = s.v.Firing
+		s.fail(ecs.FailedByAlarm, "ECS deployment alarm: "+strings.Join(s.v.Firing, ", ")+" went into ALARM",
+			"alarm detected")
+		if s.v.Service.DeploymentConfiguration.Watched().Rollback {
+			s.rollBack("ECS deployment alarm")
+		}
 	case b.Enable && d.FailedTasks >= b.Threshold(s.desired):
 		s.fail(ecs.FailedByBreaker, "ECS deployment circuit breaker: task failed to start", "tasks failed to start")
 		if b.Rollback {
@@ -239,7 +247,7 @@ func (s *scheduler) rollBack(cause string) {
 	failed.Status, failed.RolloutStateReason = ecs.DeploymentActive, reason
 	target.Status, target.RolloutState = ecs.DeploymentPrimary, ecs.RolloutInProgress
 	target.RolloutStateReason = reason
-	target.FailedTasks, target.LastFailureReason = 0, ""
+	target.FailedTasks, target.LastFailureReason, target.BakeUntil = 0, "", time.Time{}
 	target.Attempts, target.LastFailure, target.RetryAt = 0, time.Time{}, time.Time{}
 	s.primary = target
 	s.addEvent("SERVICE_DEPLOYMENT_IN_PROGRESS", "rolling back to deployment %s.", target.ID)

@@ -26,7 +26,7 @@ func (s *scheduler) finish() {
 		s.out.Detail = s.lastDelay
 	}
 	if idle && s.balancedCount() && !s.v.deleting() {
-		if s.primary.RolloutState == ecs.RolloutInProgress {
+		if s.primary.RolloutState == ecs.RolloutInProgress && s.baked() {
 			s.complete()
 		}
 		s.steady()
@@ -43,6 +43,20 @@ func (s *scheduler) stopping() int {
 	return s.v.Tasks.Sums().Count(func(c ecs.TaskCount) bool {
 		return !alive(c.DesiredStatus, c.LastStatus) && c.LastStatus != ecs.Stopped
 	})
+}
+
+// baked reports whether alarms have watched the primary deployment for long enough. The time begins when baked is first
+// called: all its tasks are healthy then, and those of others have ended (ecs.md 3.5.3).
+func (s *scheduler) baked() bool {
+	p := s.primary
+	if s.v.BakeTime == 0 {
+		return true
+	}
+	if p.BakeUntil.IsZero() {
+		p.BakeUntil = s.now.Add(s.v.BakeTime)
+	}
+	s.wake(p.BakeUntil)
+	return !s.now.Before(p.BakeUntil)
 }
 
 func (s *scheduler) complete() {

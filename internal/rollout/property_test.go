@@ -61,6 +61,8 @@ func sceneGen() *rapid.Generator[*scene] {
 			v.Tasks = append(v.Tasks, taskGen(k).Draw(t, "task"))
 		}
 		v.MostStops = mostStops(t)
+		v.Firing = rapid.SampledFrom([][]string{nil, nil, nil, {"slow"}}).Draw(t, "firing")
+		v.BakeTime = rapid.SampledFrom([]time.Duration{0, 0, 5 * time.Minute}).Draw(t, "bake time")
 		v.RollbackRequested = rapid.IntRange(0, 5).Draw(t, "rollback requested") == 0
 		return v
 	})

@@ -227,10 +227,7 @@ func TestRollbackOnRequest(t *testing.T) {
 		return s
 	}
 	p := asked().next(epoch)
-	states := make(map[string]ecs.Deployment)
-	for _, d := range p.Update {
-		states[d.ID] = d
-	}
+	states := updated(p)
 	const why = "ECS deployment rollback requested: rolling back to deploymentId 1."
 	if d := states["1"]; d.Status != ecs.DeploymentPrimary || d.RolloutState != ecs.RolloutInProgress ||
 		d.RolloutStateReason != why {
@@ -248,5 +245,61 @@ func TestRollbackOnRequest(t *testing.T) {
 		if d.RolloutState == ecs.RolloutFailed {
 			t.Errorf("a completed deployment becomes %+v", d)
 		}
+	}
+}
+
+// updated returns the deployments that a plan changes, by their ids.
+func updated(p Plan) map[string]ecs.Deployment {
+	all := make(map[string]ecs.Deployment)
+	for _, d := range p.Update {
+		all[d.ID] = d
+	}
+	return all
+}
+
+// An alarm that goes into ALARM makes the deployment in progress fail. It is rolled back only if the service asks for
+// that (ecs.md 3.5.3).
+func TestAlarmFailsADeployment(t *testing.T) {
+	for _, rollback := range []bool{true, false} {
+		s := still(service(1, 100, 200), revisions(), running("a", "2"))
+		s.Service.DeploymentConfiguration.Alarms = &ecs.DeploymentAlarms{
+			AlarmNames: []string{"errors", "slow"}, Enable: true, Rollback: rollback,
+		}
+		s.Firing, s.BakeTime = []string{"errors", "slow"}, time.Minute
+		got := updated(s.next(epoch))
+		failed := got["2"]
+		if failed.RolloutState != ecs.RolloutFailed || failed.FailedBy != ecs.FailedByAlarm ||
+			!slices.Equal(failed.TriggeredAlarms, s.Firing) {
+			t.Errorf("rollback %v: the newer deployment becomes %+v", rollback, failed)
+		}
+		want := "ECS deployment alarm: errors, slow went into ALARM."
+		if rollback {
+			want = "ECS deployment alarm: rolling back to deploymentId 1."
+		}
+		if failed.RolloutStateReason != want {
+			t.Errorf("rollback %v: the reason is %q, want %q", rollback, failed.RolloutStateReason, want)
+		}
+		if back := got["1"].Status == ecs.DeploymentPrimary; back != rollback {
+			t.Errorf("rollback %v: the older deployment becomes %+v", rollback, got["1"])
+		}
+	}
+}
+
+// A deployment that alarms watch is completed when it has run well for the bake time, and not before (ecs.md 3.5.3).
+func TestBakeTime(t *testing.T) {
+	s := still(service(1, 100, 200), revisions(), running("a", "2"))
+	s.BakeTime = 5 * time.Minute
+	p := s.next(epoch)
+	d := updated(p)["2"]
+	if d.RolloutState != ecs.RolloutInProgress || !d.BakeUntil.Equal(epoch.Add(s.BakeTime)) ||
+		p.WakeAt.IsZero() || p.WakeAt.After(d.BakeUntil) {
+		t.Fatalf("the deployment becomes %+v, next look at %v", d, p.WakeAt)
+	}
+	s.Deployments[1].Deployment = d
+	if d := updated(s.next(d.BakeUntil.Add(-time.Second)))["2"]; d.RolloutState == ecs.RolloutCompleted {
+		t.Error("it is completed a second too early")
+	}
+	if d := updated(s.next(d.BakeUntil))["2"]; d.RolloutState != ecs.RolloutCompleted {
+		t.Errorf("after the bake time it becomes %+v", d)
 	}
 }

@@ -19,6 +19,8 @@ type scene struct {
 	Uneven      bool // what Imbalanced returns
 
 	RollbackRequested bool
+	Firing            []string
+	BakeTime          time.Duration
 
 	HealthyAfter, RetryBase, StableAfter time.Duration
 	MostStops                            int
@@ -78,7 +80,7 @@ func (s *scene) view() View {
 	v := View{
 		Service: &c.Service, Progress: &c.Progress, Deployments: c.Deployments, Cluster: c, Tasks: c,
 		HealthyAfter: c.HealthyAfter, RetryBase: c.RetryBase, StableAfter: c.StableAfter,
-		MostStops: c.MostStops, RollbackRequested: c.RollbackRequested,
+		MostStops: c.MostStops, RollbackRequested: c.RollbackRequested, Firing: c.Firing, BakeTime: c.BakeTime,
 	}
 	return v
 }

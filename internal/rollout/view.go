@@ -16,8 +16,13 @@ type View struct {
 	Deployments []Deployment
 	// RollbackRequested is whether a user asked for the end of the deployment that is in progress.
 	RollbackRequested bool
-	Tasks             Tasks
-	Cluster           Cluster
+	// Firing names the alarms of the service that are in the state ALARM, if they watch the deployment in progress.
+	// BakeTime is how long they go on watching it after all its tasks have become healthy; 0 if none does (ecs.md
+	// 3.5.3).
+	Firing   []string
+	BakeTime time.Duration
+	Tasks    Tasks
+	Cluster  Cluster
 
 	// HealthyAfter is how long a task without any check must be RUNNING to be healthy. AWS: 40 s
 	// (ecs.md 3.2.3).

@@ -3,7 +3,10 @@ package state
 import (
 	"time"
 
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/scaling"
 )
 
 // Progress returns how far a service has come. It is empty for a service that does not exist.
@@ -46,4 +49,50 @@ func (t *Tables) RevisionSummary(p *ecs.ServiceProgress, revisionARN string) ecs
 	sum.RunningTaskCount, sum.PendingTaskCount = t.TasksOfService(p.ServiceARN).
 		RunningAndPending(func(c ecs.TaskCount) bool { return c.Label == d.ID })
 	return sum
+}
+
+// alarmsOfService returns the ARNs of the alarms that watch the service's deployments.
+func alarmsOfService(s *ecs.Service) (arns []string) {
+	names := s.DeploymentConfiguration.Watched().AlarmNames
+	if len(names) == 0 || s.Status == ecs.ServiceInactive {
+		return nil
+	}
+	a, err := arn.Parse(s.ServiceARN)
+	if err != nil {
+		return nil
+	}
+	for _, name := range names {
+		arns = append(arns, alarm.ARN(a.Region, a.Account, name))
+	}
+	return arns
+}
+
+// DeploymentAlarms returns the names of the alarms that watch the service's deployments and are in the state ALARM, and
+// how long the alarms watch a deployment after its tasks have become healthy: as long as the slowest of them may need
+// to notice something. An alarm that does not exist does not count (ecs.md 3.5.3).
+func (t *Tables) DeploymentAlarms(s *ecs.Service) (firing []string, bake time.Duration) {
+	for _, key := range alarmsOfService(s) {
+		a, ok := t.Alarms.Get(key)
+		if !ok {
+			continue
+		}
+		if t.StatusOf(a).Value == scaling.InAlarm {
+			firing = append(firing, a.Name)
+		}
+		bake = max(bake, t.noticesWithin(a, make(map[string]bool)))
+	}
+	return firing, bake
+}
+
+// noticesWithin returns the time that an alarm evaluates, or the longest of the alarms in its rule. seen has the ARNs
+// of the alarms that were looked at before.
+func (t *Tables) noticesWithin(a *alarm.Alarm, seen map[string]bool) time.Duration {
+	seen[a.ARN] = true
+	longest := time.Duration(a.Condition.Periods) * a.Condition.Period
+	for _, key := range a.Children {
+		if child, ok := t.Alarms.Get(key); ok && !seen[key] {
+			longest = max(longest, t.noticesWithin(child, seen))
+		}
+	}
+	return longest
 }

@@ -196,6 +196,9 @@ var (
 		return entries
 	})
 
+	// ServicesByAlarm finds the services whose deployments an alarm watches, by the alarm's ARN.
+	ServicesByAlarm = byEach(alarmsOfService)
+
 	ServiceProgressByTargetGroup    = byEach(targetGroupsOfProgress)
 	ServiceProgressByTaskDefinition = byEach(taskDefinitionsOfProgress)
 	ServiceDeploymentsByService     = by(func(d *ecs.ServiceDeployment) string { return d.ServiceARN })
@@ -343,7 +346,7 @@ func define() Tables {
 		AccountSettings: table("ecs.account-settings", (*ecs.AccountSetting).Key),
 		Tokens:          table("ecs.tokens", (*ecs.Token).Key),
 		Services: withSums(table("ecs.services", func(s *ecs.Service) string { return s.ServiceARN },
-			ServicesByCluster, ServicesByClientToken, ServicesByCapacityProvider),
+			ServicesByCluster, ServicesByClientToken, ServicesByCapacityProvider, ServicesByAlarm),
 			// in the order of sumsOfActiveServices
 			counts(serviceIn(ecs.ServiceActive)), counts(serviceIn(ecs.ServiceDraining))),
 		ServiceProgress: table("ecs.service-progress", func(p *ecs.ServiceProgress) string { return p.ServiceARN },

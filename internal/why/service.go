@@ -203,6 +203,10 @@ func (a *Answer) deployments(t *state.Tables, svc *ecs.Service, v serviceView, n
 		return
 	}
 	d := v.primary
+	if now.Before(d.BakeUntil) && d.RolloutState == ecs.RolloutInProgress {
+		a.add("deployment", "All its tasks run. The deployment is completed at %s unless an alarm (%s) goes into "+
+			"ALARM before.", at(d.BakeUntil), strings.Join(svc.DeploymentConfiguration.Watched().AlarmNames, ", "))
+	}
 	if v.failedNow() {
 		a.of(t, v.failed, "Task "+shortTask(v.failed)+" stopped: ")
 	}

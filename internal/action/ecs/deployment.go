@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"github.com/berthhq/berth/internal/alarm"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 )
@@ -30,6 +31,9 @@ func setDeploymentConfiguration(s *ecs.Service, in *shape.DeploymentConfiguratio
 			c.MaximumPercent = int(*in.MaximumPercent)
 		}
 		if err := setCircuitBreaker(c, in.DeploymentCircuitBreaker); err != nil {
+			return err
+		}
+		if err := setAlarms(c, in.Alarms); err != nil {
 			return err
 		}
 		switch in.Strategy {
@@ -68,5 +72,24 @@ func setCircuitBreaker(c *ecs.DeploymentConfiguration, in *shape.DeploymentCircu
 			"BOUNDED_PERCENT, not %d.", t.Value)
 	}
 	c.DeploymentCircuitBreaker = &b
+	return nil
+}
+
+// setAlarms is ecs.md 3.5.3. As on AWS, the alarms need not exist.
+func setAlarms(c *ecs.DeploymentConfiguration, in *shape.DeploymentAlarms) error {
+	if in == nil {
+		return nil
+	}
+	a := ecs.DeploymentAlarms{AlarmNames: in.AlarmNames, Enable: *in.Enable, Rollback: *in.Rollback}
+	if a.Enable && len(a.AlarmNames) == 0 {
+		return invalid("deploymentConfiguration.alarms.alarmNames cannot be empty when alarms are enabled.")
+	}
+	for _, name := range a.AlarmNames {
+		if !alarm.ValidName(name) {
+			return invalid("Invalid alarm name %q: up to %d characters are allowed, and no control characters.",
+				name, alarm.MaxName)
+		}
+	}
+	c.Alarms = &a
 	return nil
 }

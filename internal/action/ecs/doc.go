@@ -100,7 +100,7 @@ func (a *api) operations() []awswire.Operation {
 var laterServiceFields = []string{
 	"gatewayConnectors", "monitoring",
 	"platformVersion", "serviceConnectConfiguration", "serviceRegistries", "volumeConfigurations",
-	"vpcLatticeConfigurations", "deploymentConfiguration.alarms", "deploymentConfiguration.bakeTimeInMinutes",
+	"vpcLatticeConfigurations", "deploymentConfiguration.bakeTimeInMinutes",
 	"deploymentConfiguration.canaryConfiguration", "deploymentConfiguration.linearConfiguration",
 	"deploymentConfiguration.lifecycleHooks", "deploymentConfiguration.earlySuccessCriteria",
 	"loadBalancers[].advancedConfiguration", "loadBalancers[].loadBalancerName",

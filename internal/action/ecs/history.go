@@ -146,6 +146,11 @@ func answerServiceDeployment(t *state.Tables, d *ecs.ServiceDeployment) shape.Se
 		SourceServiceRevisions:   request.Answers(now.SourceServiceRevisions, answerSummary),
 		TargetServiceRevision:    new(answerSummary(now.TargetServiceRevision)),
 	}
+	if a := d.DeploymentConfiguration.Alarms; a != nil {
+		out.Alarms = &shape.ServiceDeploymentAlarms{
+			AlarmNames: a.AlarmNames, Status: d.AlarmStatus(), TriggeredAlarmNames: d.TriggeredAlarms,
+		}
+	}
 	if d.Rollback != nil {
 		out.Rollback = new(reshape.Out[shape.Rollback](d.Rollback))
 	}

@@ -52,7 +52,9 @@ func TestHistory(t *testing.T) {
 	*d.now = d.now.Add(time.Hour)
 	second := d.define("web", "")
 	d.ok("UpdateService", `{'service': 's', 'taskDefinition': 'web', 'deploymentConfiguration': `+
-		`{'deploymentCircuitBreaker': {'enable': true, 'rollback': true}}}`)
+		`{'deploymentCircuitBreaker': {'enable': true, 'rollback': true}, 'alarms': {'alarmNames': ['slow'], `+
+		`'enable': true, 'rollback': false}}}`).
+		is("service.deploymentConfiguration.alarms", "{'alarmNames':['slow'],'enable':true,'rollback':false}")
 
 	list := d.ok("ListServiceDeployments", `{'service': 's'}`)
 	list.is("serviceDeployments.0.status", "'IN_PROGRESS'", "serviceDeployments.0.finishedAt", "absent",
@@ -80,6 +82,7 @@ func TestHistory(t *testing.T) {
 		"serviceDeployments.0.targetServiceRevision.runningTaskCount", "0",
 		"serviceDeployments.0.deploymentCircuitBreaker", "{'failureCount':0,'status':'MONITORING','threshold':3}",
 		"serviceDeployments.1.deploymentCircuitBreaker.status", "'DISABLED'",
+		"serviceDeployments.0.alarms", "{'alarmNames':['slow'],'status':'MONITORING'}",
 		"serviceDeployments.0.deploymentConfiguration.strategy", "'ROLLING'",
 		"serviceDeployments.0.sourceServiceRevisions.0.arn", shown.at("serviceDeployments.1.targetServiceRevision.arn"),
 		"serviceDeployments.0.rollback", "absent")

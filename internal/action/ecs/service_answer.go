@@ -61,6 +61,9 @@ func answerDeploymentConfiguration(c ecs.DeploymentConfiguration) *shape.Deploym
 	out.MinimumHealthyPercent = new(int32(c.MinimumHealthyPercent))
 	out.MaximumPercent = new(int32(c.MaximumPercent))
 	out.DeploymentCircuitBreaker = &b
+	if a := c.Alarms; a != nil {
+		out.Alarms = &shape.DeploymentAlarms{AlarmNames: a.AlarmNames, Enable: &a.Enable, Rollback: &a.Rollback}
+	}
 	if out.Strategy == "" {
 		out.Strategy = shape.DeploymentStrategyRolling
 	}

@@ -89,8 +89,8 @@ func TestCreateServiceRefusals(t *testing.T) {
 		`'taskDefinition': 'web', 'desiredCount': 1, 'deploymentConfiguration': {'strategy': ` +
 			`'BLUE_GREEN'}`: "InvalidParameterException: The deployment strategy BLUE_GREEN is not available yet",
 		`'taskDefinition': 'web', 'desiredCount': 1, 'deploymentConfiguration': {'alarms': {'alarmNames': ` +
-			`['a'], 'enable': true, 'rollback': true}}`: `InvalidParameterException: Berth does not ` +
-			`support "deploymentConfiguration.alarms"`,
+			`[], 'enable': true, 'rollback': true}}`: "InvalidParameterException: " +
+			"deploymentConfiguration.alarms.alarmNames cannot be empty when alarms are enabled.",
 		`'taskDefinition': 'web', 'desiredCount': 1, 'deploymentConfiguration': {'deploymentCircuitBreaker': ` +
 			`{'enable': true, 'rollback': true, 'thresholdConfiguration': {'type': 'COUNT', ` +
 			`'value': 0}}}`: "InvalidParameterException: The circuit breaker's threshold value",

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -99,6 +101,76 @@ func TestServiceDeploymentIsRolledBackOnRequest(t *testing.T) {
 			d.FailedBy != ecs.FailedByRequest || d.Rollback == nil || d.Rollback.ServiceRevisionARN != first ||
 			d.BreakerStatus() != ecs.MonitorDisabled {
 			t.Errorf("%+v, rollback %+v", d, d.Rollback)
+		}
+	})
+}
+
+// alarm makes the alarm "slow", which evaluates five minutes, or changes its state.
+func (w *world) alarm(value scaling.State) {
+	w.t.Helper()
+	w.put(func(tx *state.Tx) {
+		a := &alarm.Alarm{ARN: alarm.ARN("us-east-1", "123456789012", "slow"), Name: "slow", Region: "us-east-1",
+			Account: "123456789012", Condition: scaling.Condition{Period: time.Minute, Periods: 5}}
+		if _, exists := tx.Alarms.Get(a.ARN); !exists {
+			tx.PutAlarm(a, time.Now())
+		}
+		old := tx.StatusOf(a)
+		tx.SetAlarmStatus(a, old, old.Next(value, "test", "", time.Now()))
+	})
+}
+
+func watched(rollback bool) func(*ecs.Service) {
+	return func(s *ecs.Service) {
+		s.DeploymentConfiguration.Alarms = &ecs.DeploymentAlarms{
+			AlarmNames: []string{"slow", "missing"}, Enable: true, Rollback: rollback,
+		}
+	}
+}
+
+// An alarm that goes into ALARM during a deployment makes it fail. The deployment is watched for as long as the alarm
+// evaluates after its tasks run (ecs.md 3.5.3).
+func TestAlarmsOfDeployments(t *testing.T) {
+	for _, rollback := range []bool{true, false} {
+		run(t, func(w *world) {
+			w.instance("a", "us-east-1a")
+			w.alarm(scaling.OK)
+			w.service(2, watched(rollback))
+			settle(4 * time.Minute)
+			if d := w.latest(); d.Status != ecs.ServiceDeploymentInProgress ||
+				d.AlarmStatus() != ecs.MonitorMonitoring {
+				t.Errorf("%s, alarms %s after four minutes of five", d.Status, d.AlarmStatus())
+			}
+			settle(2 * time.Minute)
+			first := w.latest()
+			if first.Status != ecs.ServiceDeploymentSuccessful || first.AlarmStatus() != ecs.MonitorComplete {
+				t.Errorf("%s, alarms %s after six minutes", first.Status, first.AlarmStatus())
+			}
+			w.deploy()
+			settle(time.Minute)
+			w.alarm(scaling.InAlarm)
+			settle(time.Minute)
+			d := w.latest()
+			if d.FailedBy != ecs.FailedByAlarm || d.AlarmStatus() != ecs.MonitorTriggered ||
+				len(d.TriggeredAlarms) != 1 || d.TriggeredAlarms[0] != "slow" {
+				t.Errorf("failed by %q, alarms %s %q", d.FailedBy, d.AlarmStatus(), d.TriggeredAlarms)
+			}
+			want := map[bool]string{true: ecs.ServiceDeploymentRollbackSuccessful, false: ecs.ServiceDeploymentStopped}
+			if d.Status != want[rollback] {
+				t.Errorf("%s, want %s", d.Status, want[rollback])
+			}
+		})
+	}
+}
+
+// A deployment that starts while an alarm is in ALARM ignores the alarms.
+func TestAlarmsAtTheStartOfADeployment(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.alarm(scaling.InAlarm)
+		w.service(1, watched(true))
+		settle(10 * time.Second)
+		if d := w.latest(); d.Status != ecs.ServiceDeploymentSuccessful || d.AlarmStatus() != ecs.MonitorDisabled {
+			t.Errorf("%s, alarms %s", d.Status, d.AlarmStatus())
 		}
 	})
 }

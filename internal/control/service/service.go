@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
@@ -63,6 +64,10 @@ func (c *Controller) Keys(ch state.Change, s *state.Snapshot) []string {
 	case state.Changed[ecs.ServiceDeployment]:
 		if ch.Last().Status == ecs.ServiceDeploymentRollbackRequested {
 			return []string{ch.Last().ServiceARN}
+		}
+	case state.Changed[alarm.Status]:
+		if ch.Old == nil || ch.New == nil || ch.Old.Value != ch.New.Value {
+			return servicesOfAlarm(s, ch.Key)
 		}
 	case state.Changed[ecs.Task]:
 		keys := daemonsLeftBy(ch, s)
@@ -120,6 +125,13 @@ func forServices(i ecs.ContainerInstance) ecs.ContainerInstance {
 
 func servicesOf(s *state.Snapshot, clusterARN string) (keys []string) {
 	for svc := range s.Services.By(state.ServicesByCluster, clusterARN) {
+		keys = append(keys, svc.ServiceARN)
+	}
+	return keys
+}
+
+func servicesOfAlarm(s *state.Snapshot, alarmARN string) (keys []string) {
+	for svc := range s.Services.By(state.ServicesByAlarm, alarmARN) {
 		keys = append(keys, svc.ServiceARN)
 	}
 	return keys

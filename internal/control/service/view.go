@@ -23,6 +23,9 @@ func (c *Controller) view(t *state.Tables, svc *ecs.Service, now time.Time) roll
 	}
 	if latest := t.LatestDeployment(svc.ServiceARN); latest != nil {
 		v.RollbackRequested = latest.Status == ecs.ServiceDeploymentRollbackRequested
+		if latest.Status == ecs.ServiceDeploymentInProgress && !latest.AlarmsIgnored {
+			v.Firing, v.BakeTime = t.DeploymentAlarms(svc)
+		}
 	}
 	for _, d := range v.Progress.Deployments {
 		v.Deployments = append(v.Deployments, deployment(t, d))
