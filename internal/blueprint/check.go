@@ -148,8 +148,6 @@ func (c *checker) checkGroupScaling(groups map[string]bool) {
 			c.checkSteps("GroupPolicies", i, p.Steps, "Steps")
 		case groupscaling.TargetTracking:
 			c.checkTracking("GroupPolicies", i, p.Tracking)
-			c.needs("GroupPolicies", i, p.Tracking == nil || p.Tracking.Math == nil,
-				"policies of groups have no metric math")
 		default:
 			c.needs("GroupPolicies", i, false, "the Type of a policy must be %s, %s or %s", groupscaling.Simple,
 				groupscaling.Step, groupscaling.TargetTracking)

@@ -59,14 +59,16 @@ func (s set) sample(member string, reserved int) gather.Sample {
 type batch struct {
 	id    string
 	tasks map[string]bool // by ARN
-	used  [reserves]float64
-	runs  bool // one of them is RUNNING
+	used  [len(kinds)]float64
+	known [len(kinds)]bool // whether the agent has measured it of a task
+	runs  bool             // one of them is RUNNING
 }
 
 // kind is something that is measured of tasks.
 type kind struct {
 	utilization, reservation string // metrics of AWS/ECS; "" for what cannot be reserved
 	utilized, reserved, unit string // metrics of ECS/ContainerInsights
+	moved                    string // metric of AWS/EC2 of the bytes that all tasks of an instance have moved
 	reported                 func(acs.ContainerMetric) *acs.StatsSet
 	of                       func(ecs.Resources) int
 	factor                   func(*ecs.ContainerInstance) float64 // makes the unit of an agent's figures
@@ -92,11 +94,11 @@ var kinds = [...]kind{
 		factor:   unchanged,
 	},
 	{
-		utilized: "NetworkRxBytes", unit: "Bytes/Second", factor: unchanged,
+		utilized: "NetworkRxBytes", unit: "Bytes/Second", factor: unchanged, moved: "NetworkIn",
 		reported: func(c acs.ContainerMetric) *acs.StatsSet { return network(c).RxBytesPerSecond },
 	},
 	{
-		utilized: "NetworkTxBytes", unit: "Bytes/Second", factor: unchanged,
+		utilized: "NetworkTxBytes", unit: "Bytes/Second", factor: unchanged, moved: "NetworkOut",
 		reported: func(c acs.ContainerMetric) *acs.StatsSet { return network(c).TxBytesPerSecond },
 	},
 }
@@ -124,9 +126,9 @@ func metricsOf(t *state.Tables, cluster arn.ARN) metrics {
 	return m
 }
 
-// ec2 returns the name of the CPU metric of an instance or a group.
-func (m metrics) ec2(dimension, value string) gather.Name {
-	return gather.Name{Scope: m.scope, Namespace: "AWS/EC2", Metric: "CPUUtilization", Unit: "Percent",
+// ec2 returns the name of a metric of an instance or a group.
+func (m metrics) ec2(metric, unit, dimension, value string) gather.Name {
+	return gather.Name{Scope: m.scope, Namespace: "AWS/EC2", Metric: metric, Unit: unit,
 		Dimensions: [2]meter.Dimension{{Name: dimension, Value: value}}}
 }
 
@@ -186,13 +188,12 @@ func (t *Gauge) measureTask(names metrics, ci *ecs.ContainerInstance, task *ecs.
 	age time.Duration) {
 	running := task.LastStatus == ecs.Running
 	t.batch.runs = t.batch.runs || running
+	containers := t.containersOf(task, m)
 	for i, kind := range kinds {
-		if i >= reserves && !names.insights {
-			break
-		}
-		used, reserved := t.used(kind, ci, task, m), 0
+		used, reserved := t.used(kind, ci, containers), 0
+		t.batch.used[i] += used.average()
+		t.batch.known[i] = t.batch.known[i] || used.count > 0
 		if i < reserves {
-			t.batch.used[i] += used.average()
 			reserved = kind.of(task.Need)
 		}
 		if !running || used.count == 0 {
@@ -208,10 +209,11 @@ func (t *Gauge) measureTask(names metrics, ci *ecs.ContainerInstance, task *ecs.
 	}
 }
 
-// used adds up what the containers of a task have used. If one of the figures cannot be, the task has used nothing,
-// since the sum of the others would be wrong.
-func (t *Gauge) used(kind kind, ci *ecs.ContainerInstance, task *ecs.Task, m acs.TaskMetric) (sum set) {
+// containersOf returns what a report says of the task's containers. The rest of it is dropped: containers that the task
+// does not have, and those that are reported twice.
+func (t *Gauge) containersOf(task *ecs.Task, m acs.TaskMetric) []acs.ContainerMetric {
 	seen := make([]bool, len(task.Containers))
+	var own []acs.ContainerMetric
 	for _, c := range m.Containers {
 		i := slices.IndexFunc(task.Containers, func(known ecs.Container) bool { return known.Name == c.Name })
 		if i < 0 || seen[i] {
@@ -219,6 +221,15 @@ func (t *Gauge) used(kind kind, ci *ecs.ContainerInstance, task *ecs.Task, m acs
 			continue
 		}
 		seen[i] = true
+		own = append(own, c)
+	}
+	return own
+}
+
+// used adds up what the containers of a task have used. If one of the figures cannot be, the task has used nothing,
+// since the sum of the others would be wrong.
+func (t *Gauge) used(kind kind, ci *ecs.ContainerInstance, containers []acs.ContainerMetric) (sum set) {
+	for _, c := range containers {
 		s := kind.reported(c)
 		if s == nil || s.SampleCount == 0 {
 			continue // it has just started
@@ -259,16 +270,29 @@ func (t *Gauge) measureInstance(names metrics, tables *state.Tables, ci *ecs.Con
 	}
 	region, account := arn.Region(ci.ClusterARN), arn.Account(ci.ClusterARN)
 	in, ok := tables.Instances.Get(fleet.InstanceARN(region, account, ci.EC2InstanceID))
-	if !ok || ci.Registered.CPU <= 0 {
+	if !ok {
 		return
 	}
-	s := single(in.ID, 1, 100*used[0]/float64(ci.Registered.CPU))
-	s.Even = true
-	feed.Sample(age, names.ec2("InstanceId", in.ID), s)
-	if in.GroupKey() != "" {
-		feed.Sample(age, names.ec2("AutoScalingGroupName", in.Scaling.Group), s)
+	put := func(metric, unit string, value float64) {
+		s := single(in.ID, 1, value)
+		s.Even = true
+		feed.Sample(age, names.ec2(metric, unit, "InstanceId", in.ID), s)
+		if in.GroupKey() != "" {
+			feed.Sample(age, names.ec2(metric, unit, "AutoScalingGroupName", in.Scaling.Group), s)
+		}
+	}
+	if ci.Registered.CPU > 0 {
+		put("CPUUtilization", "Percent", 100*used[0]/float64(ci.Registered.CPU))
+	}
+	for i, kind := range kinds {
+		if kind.moved != "" && (t.batch.known[i] || !t.batch.runs) {
+			put(kind.moved, "Bytes", used[i]*perMinute)
+		}
 	}
 }
+
+// perMinute makes the bytes of a minute, which is what a point of AWS/EC2 counts, from the bytes of a second.
+const perMinute = 60
 
 // single returns the sample of one measurement.
 func single(member string, weight, value float64) gather.Sample {

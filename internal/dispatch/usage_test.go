@@ -320,6 +320,57 @@ func TestInstanceCPU(t *testing.T) {
 	})
 }
 
+// An instance's traffic is the bytes that its tasks have moved in the minute; a group's is the average of its
+// instances. An instance without tasks has moved none. If the agent reports no traffic of the tasks, as in network mode
+// host, the instance has no point.
+func TestInstanceNetwork(t *testing.T) {
+	inMinutes(t, func(m *metered) {
+		def := m.define(definition("web", "web:1"))
+		for i := range 4 {
+			ci := m.instance(fmt.Sprint(i))
+			in := &fleet.Instance{ID: fmt.Sprint("i-", i), Region: region, Account: account, State: fleet.Running,
+				Scaling: fleet.Membership{Group: "asg", Lifecycle: fleet.LifecycleInService}}
+			m.update(func(tx *state.Tx) {
+				c := *ci
+				c.EC2InstanceID = in.ID
+				tx.ContainerInstances.Put(&c)
+				tx.Instances.Put(in)
+			})
+			var tasks []acs.TaskMetric
+			for _, name := range []string{"a", "b"} {
+				if i == 3 {
+					continue
+				}
+				arn := m.place(ci, def, fmt.Sprint(name, i), func(t *ecs.Task) { t.LastStatus = ecs.Running })
+				u := used(arn, 1, 1)
+				if rate := float64(1000 * (i + 1)); i < 2 {
+					u.Containers[0].Network = &acs.NetworkStats{
+						RxBytesPerSecond: &acs.StatsSet{Min: 0, Max: 2 * rate, Sum: 4 * rate, SampleCount: 4},
+						TxBytesPerSecond: &acs.StatsSet{Min: 1, Max: 1, Sum: 4, SampleCount: 4},
+					}
+				}
+				tasks = append(tasks, u)
+			}
+			agent := m.reporter(ci)
+			agent.say(time.Now(), tasks...)
+			agent.say(time.Now(), tasks...)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		bytes := func(count, least, average, most float64) statistics {
+			return statistics{SampleCount: count, Average: average, Minimum: least, Maximum: most, Unit: "Bytes"}
+		}
+		m.expectPoint(bytes(1, 120_000, 120_000, 120_000), "AWS/EC2", "NetworkIn", "InstanceId", "i-0")
+		m.expectPoint(bytes(1, 240_000, 240_000, 240_000), "AWS/EC2", "NetworkIn", "InstanceId", "i-1")
+		if got := m.points("AWS/EC2", "NetworkIn", "InstanceId", "i-2"); len(got) != 0 {
+			t.Errorf("an instance whose traffic is not known has %+v", got)
+		}
+		m.expectPoint(bytes(1, 0, 0, 0), "AWS/EC2", "NetworkIn", "InstanceId", "i-3")
+		m.expectPoint(bytes(3, 0, 120_000, 240_000), "AWS/EC2", "NetworkIn", "AutoScalingGroupName", "asg")
+		m.expectPoint(bytes(3, 0, 80, 120), "AWS/EC2", "NetworkOut", "AutoScalingGroupName", "asg")
+	})
+}
+
 // An agent's clock may be wrong; a report that it has kept for minutes is late.
 func TestReportsOfOtherTimes(t *testing.T) {
 	inMinutes(t, func(m *metered) {
@@ -378,7 +429,7 @@ func TestOddReports(t *testing.T) {
 		expectDropped("the same task twice", gather.Invalid, 2, good, good, good)
 		twice := used(task, 10, 32)
 		twice.Containers = append(twice.Containers, twice.Containers[0])
-		expectDropped("the same container twice", gather.Unknown, 2, twice)
+		expectDropped("the same container twice", gather.Unknown, 1, twice)
 		expectDropped("negative", gather.Invalid, 2, odd(acs.StatsSet{Min: -5, Max: 5, Sum: 20, SampleCount: 20}))
 		expectDropped("too many", gather.Invalid, 2,
 			odd(acs.StatsSet{Min: 1, Max: 1, Sum: math.MaxInt32 * 2, SampleCount: math.MaxInt32 * 2}))

@@ -132,6 +132,13 @@ func TestAlarms(t *testing.T) {
 		m.Metric.Dimensions[1].Value != "app/a/1" {
 		t.Errorf("%+v", m)
 	}
+	for kind, name := range map[string]string{AverageNetworkIn: "NetworkIn", AverageNetworkOut: "NetworkOut"} {
+		p.Tracking.Predefined = &appscaling.Predefined{Type: kind}
+		if m := p.Measure(); m.Metric.Name != name || m.Metric.Namespace != "AWS/EC2" || m.Statistic != "Average" ||
+			m.Metric.Dimensions[0] != (alarm.Dimension{Name: "AutoScalingGroupName", Value: "g"}) {
+			t.Errorf("%+v", m)
+		}
+	}
 	own := alarm.Measure{Statistic: "Maximum", Metric: alarm.Metric{Namespace: "Chat", Name: "Clients"}}
 	p.Tracking.Predefined, p.Tracking.Customized = nil, &own
 	if m := p.Measure(); m.Metric.Name != "Clients" || m.Statistic != "Maximum" {

@@ -30,6 +30,8 @@ const (
 // The predefined metrics of groups (ecs.md 5.10).
 const (
 	AverageCPU        = "ASGAverageCPUUtilization"
+	AverageNetworkIn  = "ASGAverageNetworkIn"
+	AverageNetworkOut = "ASGAverageNetworkOut"
 	RequestsPerTarget = "ALBRequestCountPerTarget"
 )
 
@@ -96,15 +98,24 @@ func GroupKeyOf(d *alarm.Due) string {
 	return group
 }
 
-// Measure returns the metric of a policy that tracks a target.
+// Measure returns the metric of a policy that tracks a target. It is empty for a policy with metric math.
 func (p *Policy) Measure() alarm.Measure {
-	if p.Tracking.Customized != nil {
+	switch {
+	case p.Tracking.Customized != nil:
 		return *p.Tracking.Customized
+	case p.Tracking.Math != nil:
+		return alarm.Measure{}
 	}
-	if p.Tracking.Predefined.Type == RequestsPerTarget {
+	name := "CPUUtilization"
+	switch p.Tracking.Predefined.Type {
+	case RequestsPerTarget:
 		return p.Tracking.Predefined.RequestsOfTargets()
+	case AverageNetworkIn:
+		name = "NetworkIn"
+	case AverageNetworkOut:
+		name = "NetworkOut"
 	}
-	return alarm.Measure{Statistic: "Average", Metric: alarm.Metric{Namespace: "AWS/EC2", Name: "CPUUtilization",
+	return alarm.Measure{Statistic: "Average", Metric: alarm.Metric{Namespace: "AWS/EC2", Name: name,
 		Dimensions: []alarm.Dimension{{Name: "AutoScalingGroupName", Value: p.Group}}}}
 }
 
@@ -125,7 +136,9 @@ func (p *Policy) Alarms(now time.Time) []*alarm.Alarm {
 }
 
 func (p *Policy) alarm(name string, c scaling.Condition, now time.Time) *alarm.Alarm {
-	return alarm.OfPolicy(p.Region, p.Account, p.ARN(), name, p.Measure(), c, now)
+	a := alarm.OfPolicy(p.Region, p.Account, p.ARN(), name, p.Measure(), c, now)
+	a.Queries = p.Tracking.Queries(c.Period)
+	return a
 }
 
 // AlarmARNs returns the ARNs of the policy's alarms.

@@ -20,6 +20,49 @@ const (
 	custom = " TargetTrackingConfiguration.CustomizedMetricSpecification."
 )
 
+// mathMetric is the number of clients in thousands.
+const mathMetric = custom + "Metrics.member.1.Id=m1" + custom + "Metrics.member.1.ReturnData=false" +
+	custom + "Metrics.member.1.MetricStat.Stat=Sum" + custom + "Metrics.member.1.MetricStat.Metric.Namespace=Chat" +
+	custom + "Metrics.member.1.MetricStat.Metric.MetricName=Clients" +
+	custom + "Metrics.member.1.MetricStat.Metric.Dimensions.member.1.Name=Room" +
+	custom + "Metrics.member.1.MetricStat.Metric.Dimensions.member.1.Value=a" +
+	custom + "Metrics.member.2.Id=e1" + custom + "Metrics.member.2.Expression=m1/1000"
+
+// A policy that tracks the result of metric math has alarms with the same metrics and expressions, and is described as
+// it was put (ecs.md 5.10).
+func TestPolicyMath(t *testing.T) {
+	d := newDesk(t)
+	d.group("1", "3", "1")
+	d.ok(trackLine + mathMetric)
+	d.contains("DescribePolicies AutoScalingGroupName=g", "<Id>m1</Id>", "<Expression>m1/1000</Expression>",
+		"<Stat>Sum</Stat>", "<MetricName>Clients</MetricName>", "<Name>Room</Name><Value>a</Value>",
+		"<ReturnData>false</ReturnData>")
+	n := 0
+	for a := range d.store.View().Alarms.All() {
+		n++
+		if len(a.Queries) != 2 || a.Queries[0].Period != time.Minute || a.Queries[1].Expression != "m1/1000" ||
+			a.Measure.Metric.Name != "" {
+			t.Errorf("the alarm %s compares %+v, %+v", a.Name, a.Measure, a.Queries)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d alarms", n)
+	}
+}
+
+// ecs.md 5.10: the average traffic of a group's instances.
+func TestPolicyNetwork(t *testing.T) {
+	d := newDesk(t)
+	d.group("1", "3", "1")
+	d.ok(trackLine + strings.Replace(cpuMetric, "CPUUtilization", "NetworkIn", 1))
+	d.contains("DescribePolicies AutoScalingGroupName=g", "<PredefinedMetricType>ASGAverageNetworkIn<")
+	for a := range d.store.View().Alarms.All() {
+		if a.Measure.Metric.Name != "NetworkIn" || a.Measure.Metric.Namespace != "AWS/EC2" {
+			t.Errorf("the alarm %s compares %+v", a.Name, a.Measure)
+		}
+	}
+}
+
 // ecs.md 5.10.
 func TestPolicyFaults(t *testing.T) {
 	for _, c := range []struct{ call, want string }{
@@ -50,10 +93,9 @@ func TestPolicyFaults(t *testing.T) {
 		{trackLine, "A policy that tracks a target has either PredefinedMetricSpecification or " +
 			"CustomizedMetricSpecification."},
 		{strings.Replace(trackLine, "=50", "=0", 1) + cpuMetric, "TargetValue must be a number above 0: 0"},
-		{trackLine + strings.Replace(cpuMetric, "CPUUtilization", "NetworkIn", 1), "Berth does not support the " +
-			"metric " +
-			"ASGAverageNetworkIn yet: it does not measure the traffic of instances. Use ASGAverageCPUUtilization or " +
-			"ALBRequestCountPerTarget."},
+		{trackLine + strings.Replace(cpuMetric, "CPUUtilization", "NetworkOut", 1) +
+			" TargetTrackingConfiguration.PredefinedMetricSpecification.ResourceLabel=app/a/1/targetgroup/b/2",
+			"A ResourceLabel is only for the metric ALBRequestCountPerTarget."},
 		{trackLine + strings.Replace(cpuMetric, "ASGAverageCPUUtilization", "ALBRequestCountPerTarget", 1),
 			"The metric ALBRequestCountPerTarget needs a ResourceLabel such as " +
 				`app/my-alb/778d41231b141a0f/targetgroup/my-group/943f017f100becff, and not "".`},
@@ -66,8 +108,17 @@ func TestPolicyFaults(t *testing.T) {
 			custom + "Dimensions.member.1.Name=d" + custom + "Dimensions.member.1.Value=1" +
 			custom + "Dimensions.member.2.Name=d" + custom + "Dimensions.member.2.Value=2",
 			"The customized metric is invalid: the dimension d is given twice."},
-		{trackLine + custom + "Metrics.member.1.Id=m", "Berth does not support metric math (Metrics) in scaling " +
-			"policies yet."},
+		{trackLine + custom + "Metrics.member.1.Id=m", "The element m of Metrics needs either MetricStat or " +
+			"Expression."},
+		{trackLine + custom + "Metrics.member.1.Id=m" + custom + "MetricName=m",
+			"A CustomizedMetricSpecification has either Metrics or MetricName, Namespace, Dimensions, Statistic and " +
+				"Unit."},
+		{trackLine + custom + "Metrics.member.1.Id=m" + custom + "Metrics.member.1.Expression=x" + custom +
+			"Metrics.member.1.Period=10", "Berth supports a Period of 60 seconds only: 10"},
+		{trackLine + mathMetric + custom + "Metrics.member.1.MetricStat.Period=300",
+			"Berth supports a Period of 60 seconds only: 300"},
+		{trackLine + strings.Replace(mathMetric, "ReturnData=false", "ReturnData=true", 1),
+			"The metric math is invalid: Exactly one element of the metrics list should return data."},
 		{trackLine + custom + "Namespace=n" + custom + "MetricName=m" + custom + "Statistic=Average" + custom +
 			"Period=10", "Berth supports a Period of 60 seconds only: 10"},
 		{"DeletePolicy PolicyName=p", "The parameter AutoScalingGroupName is required with the name of a policy."},

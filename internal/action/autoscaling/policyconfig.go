@@ -146,10 +146,13 @@ func parseTracking(in *shape.TargetTrackingConfiguration) (*appscaling.Tracking,
 			"CustomizedMetricSpecification.")
 	}
 	var err error
-	if in.PredefinedMetricSpecification != nil {
+	switch custom := in.CustomizedMetricSpecification; {
+	case custom == nil:
 		t.Predefined, err = parsePredefined(in.PredefinedMetricSpecification)
-	} else {
-		t.Customized, err = parseCustomized(in.CustomizedMetricSpecification)
+	case custom.Metrics != nil:
+		t.Math, err = parseMath(custom)
+	default:
+		t.Customized, err = parseCustomized(custom)
 	}
 	return t, err
 }
@@ -157,7 +160,7 @@ func parseTracking(in *shape.TargetTrackingConfiguration) (*appscaling.Tracking,
 func parsePredefined(in *shape.PredefinedMetricSpecification) (*appscaling.Predefined, error) {
 	p := &appscaling.Predefined{Type: in.PredefinedMetricType, Label: request.Value(in.ResourceLabel)}
 	switch p.Type {
-	case groupscaling.AverageCPU:
+	case groupscaling.AverageCPU, groupscaling.AverageNetworkIn, groupscaling.AverageNetworkOut:
 		if in.ResourceLabel != nil {
 			return nil, invalid("A ResourceLabel is only for the metric %s.", groupscaling.RequestsPerTarget)
 		}
@@ -166,9 +169,6 @@ func parsePredefined(in *shape.PredefinedMetricSpecification) (*appscaling.Prede
 			return nil, invalid("The metric %s needs a ResourceLabel such as "+
 				"app/my-alb/778d41231b141a0f/targetgroup/my-group/943f017f100becff, and not %q.", p.Type, p.Label)
 		}
-	default:
-		return nil, invalid("Berth does not support the metric %s yet: it does not measure the traffic of instances. "+
-			"Use %s or %s.", p.Type, groupscaling.AverageCPU, groupscaling.RequestsPerTarget)
 	}
 	return p, nil
 }
@@ -176,10 +176,7 @@ func parsePredefined(in *shape.PredefinedMetricSpecification) (*appscaling.Prede
 func parseCustomized(in *shape.CustomizedMetricSpecification) (*alarm.Measure, error) {
 	m := &alarm.Measure{Statistic: in.Statistic, Unit: request.Value(in.Unit), Metric: alarm.Metric{
 		Namespace: request.Value(in.Namespace), Name: request.Value(in.MetricName)}}
-	switch {
-	case in.Metrics != nil:
-		return nil, invalid("Berth does not support metric math (Metrics) in scaling policies yet.")
-	case in.Period != nil && *in.Period != 60:
+	if in.Period != nil && *in.Period != 60 {
 		return nil, invalid("Berth supports a Period of 60 seconds only: %d", *in.Period)
 	}
 	for _, d := range in.Dimensions {
@@ -250,13 +247,16 @@ func answerTracking(t *appscaling.Tracking) *shape.TargetTrackingConfiguration {
 			ResourceLabel: request.Optional(p.Label)}
 		return out
 	}
+	if t.Math != nil {
+		out.CustomizedMetricSpecification = &shape.CustomizedMetricSpecification{
+			Metrics: request.Answers(t.Math, answerMath)}
+		return out
+	}
 	m := t.Customized
 	out.CustomizedMetricSpecification = &shape.CustomizedMetricSpecification{
 		Namespace: &m.Metric.Namespace, MetricName: &m.Metric.Name, Statistic: m.Statistic,
-		Unit: request.Optional(m.Unit),
-		Dimensions: request.Answers(m.Metric.Dimensions, func(d alarm.Dimension) shape.MetricDimension {
-			return shape.MetricDimension{Name: &d.Name, Value: &d.Value}
-		}),
+		Unit:       request.Optional(m.Unit),
+		Dimensions: request.Answers(m.Metric.Dimensions, answerDimension),
 	}
 	return out
 }
