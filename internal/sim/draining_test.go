@@ -45,6 +45,19 @@ func moved(r *Report) (started, stopped int) {
 	return started, stopped
 }
 
+// listedTwice returns a termination that a report lists more than once, or "".
+func listedTwice(r *Report) string {
+	seen := make(map[string]bool)
+	for _, d := range r.Decisions {
+		what, _, _ := strings.Cut(strings.TrimPrefix(d.Text, "Terminating EC2 instance: "), ": ")
+		if d.Kind == "group" && what != d.Text && seen[what] {
+			return d.Text
+		}
+		seen[what] = true
+	}
+	return ""
+}
+
 // When the load has fallen, one task is left, and the group terminates the oldest instance, which may have it. With
 // managed draining the service starts another task and stops this one. With termination protection the instance without
 // it leaves. Without both, the task ends with its instance, so the service stops none (ecs.md 4.9, 4.10).
@@ -68,6 +81,9 @@ func TestInstancesThatLeave(t *testing.T) {
 			a, b := moved(r)
 			started, stopped = started+a, stopped+b
 			text := transcript(r, "group", "service")
+			if twice := listedTwice(r); twice != "" {
+				t.Errorf("%s: the report lists %q twice", name, twice)
+			}
 			last := r.Groups[0].Points[len(r.Groups[0].Points)-1]
 			if !strings.Contains(text, "Terminating EC2 instance") || last.Instances != 1 {
 				t.Errorf("%s: %d instances are left\n%s", name, last.Instances, text)

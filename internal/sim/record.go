@@ -52,7 +52,8 @@ func eventKeys(c state.Change, _ *state.Snapshot) []eventKey {
 			return []eventKey{{"event", c.Key}}
 		}
 	case state.Changed[fleet.Activity]:
-		if c.New != nil && (c.Old == nil || c.Old.Status != c.New.Status && c.New.Status != fleet.ActivitySuccessful) {
+		// One that waits for a lifecycle hook, or that is told why it takes long, is not another decision.
+		if c.New != nil && (c.Old == nil || c.Old.Open() && failed(c.New)) {
 			return []eventKey{{"group", c.Key}}
 		}
 	case state.Changed[appscaling.Activity]:
@@ -96,12 +97,11 @@ func decisionOf(t *state.Tables, k eventKey) (d Decision, ok bool) {
 		}
 	case "group":
 		if v, found := t.Activities.Get(k.key); found {
-			refused := v.Status == fleet.ActivityFailed || v.Status == fleet.ActivityCancelled
 			text := v.Description
 			if v.StatusMessage != "" && !strings.Contains(text, strings.TrimSuffix(v.StatusMessage, ".")) {
 				text += ": " + v.StatusMessage
 			}
-			return Decision{Kind: "group", Subject: v.Group, Text: text, Reason: v.Cause, Refused: refused}, true
+			return Decision{Kind: "group", Subject: v.Group, Text: text, Reason: v.Cause, Refused: failed(v)}, true
 		}
 	case "policy":
 		if v, found := t.ScalingActivities.Get(k.key); found {
@@ -117,6 +117,11 @@ func decisionOf(t *state.Tables, k eventKey) (d Decision, ok bool) {
 		}
 	}
 	return d, false
+}
+
+// failed reports whether an activity of a group has ended without success.
+func failed(v *fleet.Activity) bool {
+	return v.Status == fleet.ActivityFailed || v.Status == fleet.ActivityCancelled
 }
 
 func policyDecision(v *appscaling.Activity) Decision {
