@@ -27,8 +27,9 @@ import (
 
 // Bounds of a stack.
 const (
-	MaxBytes = 16 << 20 // bytes of a file
-	MaxRows  = 5000     // rows of one list
+	MaxBytes = 16 << 20  // bytes of a file
+	MaxRows  = 50_000    // rows of one list
+	MaxCount = 1_000_000 // tasks of a service, instances of a group
 )
 
 // Format is the format of stack files. A program reads files of its own format only.
@@ -74,7 +75,7 @@ type Stack struct {
 type table struct {
 	name string
 	// export adds the rows of a region and account.
-	export func(s *Stack, t *state.Tables)
+	export func(s *exporter, t *state.Tables)
 	// read adds a row from a file.
 	read func(s *Stack, dec *json.Decoder) error
 	rows func(s *Stack) int
@@ -86,7 +87,7 @@ type table struct {
 var tables = []table{
 	rows("Clusters", func(s *Stack) *[]*ecs.Cluster { return &s.Clusters },
 		func(t *state.Tables) state.Table[ecs.Cluster] { return t.Clusters },
-		func(s *Stack, _ *state.Tables, c *ecs.Cluster) bool {
+		func(s *exporter, _ *state.Tables, c *ecs.Cluster) bool {
 			c.Tags = nil
 			return s.owns(c.ClusterARN) && c.Status == ecs.ClusterActive
 		}, func(tx *state.Tx, c *ecs.Cluster) { tx.Clusters.Put(c) }),
@@ -101,15 +102,15 @@ var tables = []table{
 		keepRevision, func(*state.Tx, *ecs.ServiceRevision) {}), // deploy.Start writes them
 	rows("LoadBalancers", func(s *Stack) *[]*elb.LoadBalancer { return &s.LoadBalancers },
 		func(t *state.Tables) state.Table[elb.LoadBalancer] { return t.LoadBalancers },
-		func(s *Stack, _ *state.Tables, v *elb.LoadBalancer) bool { v.Tags = nil; return s.owns(v.ARN) },
+		func(s *exporter, _ *state.Tables, v *elb.LoadBalancer) bool { v.Tags = nil; return s.owns(v.ARN) },
 		func(tx *state.Tx, v *elb.LoadBalancer) { tx.LoadBalancers.Put(v) }),
 	rows("TargetGroups", func(s *Stack) *[]*elb.TargetGroup { return &s.TargetGroups },
 		func(t *state.Tables) state.Table[elb.TargetGroup] { return t.TargetGroups },
-		func(s *Stack, _ *state.Tables, v *elb.TargetGroup) bool { v.Tags = nil; return s.owns(v.ARN) },
+		func(s *exporter, _ *state.Tables, v *elb.TargetGroup) bool { v.Tags = nil; return s.owns(v.ARN) },
 		func(tx *state.Tx, v *elb.TargetGroup) { tx.TargetGroups.Put(v) }),
 	rows("Listeners", func(s *Stack) *[]*elb.Listener { return &s.Listeners },
 		func(t *state.Tables) state.Table[elb.Listener] { return t.Listeners },
-		func(s *Stack, _ *state.Tables, v *elb.Listener) bool { v.Tags = nil; return s.owns(v.ARN) },
+		func(s *exporter, _ *state.Tables, v *elb.Listener) bool { v.Tags = nil; return s.owns(v.ARN) },
 		func(tx *state.Tx, v *elb.Listener) { tx.Listeners.Put(v) }),
 	rows("Rules", func(s *Stack) *[]*elb.Rule { return &s.Rules },
 		func(t *state.Tables) state.Table[elb.Rule] { return t.Rules },
@@ -117,7 +118,7 @@ var tables = []table{
 		func(tx *state.Tx, v *elb.Rule) { tx.Rules.Put(v) }),
 	rows("LaunchConfigurations", func(s *Stack) *[]*fleet.LaunchConfiguration { return &s.LaunchConfigurations },
 		func(t *state.Tables) state.Table[fleet.LaunchConfiguration] { return t.LaunchConfigurations },
-		func(s *Stack, _ *state.Tables, v *fleet.LaunchConfiguration) bool {
+		func(s *exporter, _ *state.Tables, v *fleet.LaunchConfiguration) bool {
 			v.Data = plainLaunch(v.Data)
 			return v.Region == s.Region && v.Account == s.Account
 		}, func(tx *state.Tx, v *fleet.LaunchConfiguration) { tx.LaunchConfigurations.Put(v) }),
@@ -132,26 +133,26 @@ var tables = []table{
 		keepProvider, func(tx *state.Tx, v *ecs.CapacityProvider) { tx.CapacityProviders.Put(v) }),
 	rows("GroupPolicies", func(s *Stack) *[]*groupscaling.Policy { return &s.GroupPolicies },
 		func(t *state.Tables) state.Table[groupscaling.Policy] { return t.GroupPolicies },
-		func(s *Stack, _ *state.Tables, v *groupscaling.Policy) bool {
-			return s.hasGroup(fleet.Key(v.Region, v.Account, v.Group))
+		func(s *exporter, _ *state.Tables, v *groupscaling.Policy) bool {
+			return s.groups[fleet.Key(v.Region, v.Account, v.Group)]
 		}, func(tx *state.Tx, v *groupscaling.Policy) { tx.GroupPolicies.Put(v) }),
 	rows("GroupSchedules", func(s *Stack) *[]*groupscaling.Scheduled { return &s.GroupSchedules },
 		func(t *state.Tables) state.Table[groupscaling.Scheduled] { return t.GroupSchedules },
-		func(s *Stack, _ *state.Tables, v *groupscaling.Scheduled) bool {
-			return s.hasGroup(fleet.Key(v.Region, v.Account, v.Group))
+		func(s *exporter, _ *state.Tables, v *groupscaling.Scheduled) bool {
+			return s.groups[fleet.Key(v.Region, v.Account, v.Group)]
 		}, func(tx *state.Tx, v *groupscaling.Scheduled) { tx.GroupSchedules.Put(v) }),
 	rows("ScalableTargets", func(s *Stack) *[]*appscaling.Target { return &s.ScalableTargets },
 		func(t *state.Tables) state.Table[appscaling.Target] { return t.ScalableTargets },
 		keepTarget, func(tx *state.Tx, v *appscaling.Target) { tx.ScalableTargets.Put(v) }),
 	rows("ScalingPolicies", func(s *Stack) *[]*appscaling.Policy { return &s.ScalingPolicies },
 		func(t *state.Tables) state.Table[appscaling.Policy] { return t.ScalingPolicies },
-		func(s *Stack, _ *state.Tables, v *appscaling.Policy) bool {
-			return s.hasTarget(v.Region, v.Account, v.ResourceID)
+		func(s *exporter, _ *state.Tables, v *appscaling.Policy) bool {
+			return s.targets[appscaling.Key(v.Region, v.Account, v.ResourceID)]
 		}, func(tx *state.Tx, v *appscaling.Policy) { tx.ScalingPolicies.Put(v) }),
 	rows("ScheduledActions", func(s *Stack) *[]*appscaling.Scheduled { return &s.ScheduledActions },
 		func(t *state.Tables) state.Table[appscaling.Scheduled] { return t.ScheduledActions },
-		func(s *Stack, _ *state.Tables, v *appscaling.Scheduled) bool {
-			return s.hasTarget(v.Region, v.Account, v.ResourceID)
+		func(s *exporter, _ *state.Tables, v *appscaling.Scheduled) bool {
+			return s.targets[appscaling.Key(v.Region, v.Account, v.ResourceID)]
 		}, func(tx *state.Tx, v *appscaling.Scheduled) { tx.ScheduledActions.Put(v) }),
 	rows("Alarms", func(s *Stack) *[]*alarm.Alarm { return &s.Alarms },
 		func(t *state.Tables) state.Table[alarm.Alarm] { return t.Alarms },
@@ -161,15 +162,15 @@ var tables = []table{
 // rows returns the table of a list. keep reports whether a row belongs to the stack. It is called with a copy of the
 // row, and removes secrets and what a simulation does not need.
 func rows[T any](name string, list func(*Stack) *[]*T, from func(*state.Tables) state.Table[T],
-	keep func(*Stack, *state.Tables, *T) bool, put func(*state.Tx, *T)) table {
+	keep func(*exporter, *state.Tables, *T) bool, put func(*state.Tx, *T)) table {
 	return table{
 		name: name,
-		export: func(s *Stack, t *state.Tables) {
+		export: func(s *exporter, t *state.Tables) {
 			source := from(t)
 			for row := range source.All() {
 				c := *row
 				if keep(s, t, &c) {
-					*list(s) = append(*list(s), &c)
+					*list(s.Stack) = append(*list(s.Stack), &c)
 				}
 			}
 		},
@@ -220,16 +221,6 @@ func (s *Stack) Put(tx *state.Tx) {
 	for _, tb := range tables {
 		tb.put(s, tx)
 	}
-}
-
-// Export returns the stack of a region and account.
-func Export(t *state.Tables, region, account string) *Stack {
-	s := &Stack{Format: Format, Region: region, Account: account}
-	for _, tb := range tables {
-		tb.export(s, t)
-	}
-	s.leaveHooks(t)
-	return s
 }
 
 // position has the lines of a file at which rows begin.

@@ -37,7 +37,9 @@ var now = time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)
 func fill(tx *state.Tx) {
 	cluster := ecs.ARN(region, account, ecs.TypeCluster, "prod")
 	tags := tag.Set{{Key: "k", Value: secret}}
-	tx.Clusters.Put(&ecs.Cluster{ClusterARN: cluster, ClusterName: "prod", Status: ecs.ClusterActive, Tags: tags})
+	strategy := []ecs.StrategyItem{{CapacityProvider: "cp", Weight: 1}}
+	tx.Clusters.Put(&ecs.Cluster{ClusterARN: cluster, ClusterName: "prod", Status: ecs.ClusterActive, Tags: tags,
+		CapacityProviders: []string{"cp"}, DefaultStrategy: strategy})
 	tx.Clusters.Put(&ecs.Cluster{ClusterARN: ecs.ARN("eu-west-1", account, ecs.TypeCluster, "prod"),
 		ClusterName: "prod",
 		Status:      ecs.ClusterActive})
@@ -55,11 +57,11 @@ func fill(tx *state.Tx) {
 	}
 	svc := &ecs.Service{ServiceARN: ecs.ARN(region, account, ecs.TypeService, "prod/web"), ServiceName: "web",
 		ClusterARN: cluster, Status: ecs.ServiceActive, DesiredCount: 2, ClientToken: secret, Tags: tags,
-		SchedulingStrategy:      ecs.Replica,
+		SchedulingStrategy: ecs.Replica, CapacityProviderStrategy: strategy,
 		DeploymentConfiguration: ecs.DeploymentConfiguration{MinimumHealthyPercent: 100, MaximumPercent: 200}}
 	tx.Services.Put(svc)
 	r := &ecs.ServiceRevision{ServiceRevisionARN: svc.ServiceARN + "/1", ServiceARN: svc.ServiceARN,
-		ClusterARN:     cluster,
+		ClusterARN: cluster, CapacityProviderStrategy: strategy,
 		TaskDefinition: definition, LoadBalancers: []ecs.LoadBalancer{{TargetGroupARN: group, ContainerName: "app",
 			ContainerPort: 80}}}
 	tx.ServiceRevisions.Put(r)
@@ -73,7 +75,8 @@ func fill(tx *state.Tx) {
 	tx.LaunchConfigurations.Put(&fleet.LaunchConfiguration{Name: "lc", Region: region, Account: account,
 		Data: fleet.LaunchData{InstanceType: "t3.medium", ImageID: "ami-1", UserData: script, KeyName: secret}})
 	tx.AutoScalingGroups.Put(&fleet.AutoScalingGroup{Name: "asg", ID: "1", Region: region, Account: account, Max: 9,
-		Desired: 2, Zones: []string{region + "a"}, Launch: fleet.LaunchSource{Configuration: "lc"}, Tags: tags})
+		Desired: 2, Zones: []string{region + "a"}, Launch: fleet.LaunchSource{Configuration: "lc"}, Tags: tags,
+		ScaledInAt: now, BlockedByMax: 9, Note: secret, LaunchFailures: 3, NextLaunch: now})
 	fillScaling(tx, tags)
 	fillGroup(tx, tags)
 }
@@ -81,11 +84,17 @@ func fill(tx *state.Tx) {
 // fillGroup gives the group a capacity provider, two policies, a scheduled action and a lifecycle hook.
 func fillGroup(tx *state.Tx, tags tag.Set) {
 	g, _ := tx.AutoScalingGroups.Get(fleet.Key(region, account, "asg"))
-	tx.CapacityProviders.Put(&ecs.CapacityProvider{CapacityProviderARN: ecs.ARN(region, account,
+	p := &ecs.CapacityProvider{PolicyID: "m", HighID: "mh", LowID: "ml", CapacityProviderARN: ecs.ARN(region, account,
 		ecs.TypeCapacityProvider, "cp"), Name: "cp", Status: ecs.CapacityProviderActive, Tags: tags,
 		AutoScalingGroupProvider: ecs.AutoScalingGroupProvider{AutoScalingGroupARN: g.ARN(),
 			ManagedScaling: ecs.DefaultManagedScaling(), ManagedDraining: ecs.Disabled,
-			ManagedTerminationProtection: ecs.Disabled}})
+			ManagedTerminationProtection: ecs.Disabled}}
+	tx.CapacityProviders.Put(p)
+	high, low := scaling.AlarmNames("asg", p.HighID, p.LowID)
+	for _, name := range []string{high, low} {
+		tx.PutAlarm(alarm.OfPolicy(region, account, p.PolicyARN(), name, alarm.Measure{},
+			scaling.Condition{Period: time.Minute, Periods: 1}, now), now)
+	}
 	cpu := &groupscaling.Policy{ID: "g", Region: region, Account: account, Group: "asg", Name: "cpu",
 		Type: groupscaling.TargetTracking, Tracking: &appscaling.Tracking{HighID: "gh", LowID: "gl",
 			Tracking: scaling.Tracking{Target: 50}, Predefined: &appscaling.Predefined{Type: groupscaling.AverageCPU}}}
@@ -178,6 +187,10 @@ func TestExport(t *testing.T) {
 	if want := []int{1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 1, 2, 1, 1, 1, 1, 2}; !reflect.DeepEqual(counts, want) {
 		t.Errorf("%v rows, want %v", counts, want)
 	}
+	if g := s.Groups[0]; !g.ScaledInAt.IsZero() || g.BlockedByMax != 0 || g.LaunchFailures != 0 ||
+		!g.NextLaunch.IsZero() {
+		t.Errorf("the export has how far the group has come: %+v", g)
+	}
 	hook := `lifecycle hook "warm-up" of group "asg": a simulation has nobody who completes its actions`
 	if len(s.LeftOut) != 1 || s.LeftOut[0] != hook {
 		t.Errorf("left out: %q", s.LeftOut)
@@ -228,7 +241,10 @@ var damages = map[string]struct {
 		n := *p
 		n.Status = ecs.CapacityProviderInactive
 		tx.CapacityProviders.Put(&n)
-	}, ""},
+	}, `cluster "prod": its capacity provider "cp" is not in the stack`},
+	"no provider": {func(tx *state.Tx) {
+		tx.CapacityProviders.Delete(ecs.ARN(region, account, ecs.TypeCapacityProvider, "cp"))
+	}, `service "web": its capacity provider "cp" is not in the stack`},
 	"no target": {func(tx *state.Tx) {
 		tx.ScalableTargets.Delete(appscaling.Key(region, account, "service/prod/web"))
 	}, ""},
@@ -258,6 +274,35 @@ func TestExportIsReadable(t *testing.T) {
 	}
 }
 
+// A stack with many rows and large counts can be exported, and is read again.
+func TestLargeStack(t *testing.T) {
+	const many = 6000
+	s, text := exported(t, func(tx *state.Tx) {
+		for i := range many {
+			name := fmt.Sprint("g", i)
+			tx.AutoScalingGroups.Put(&fleet.AutoScalingGroup{Name: name, ID: name, Region: region, Account: account,
+				Max: many, Desired: many, Zones: []string{region + "a"},
+				Launch: fleet.LaunchSource{Configuration: "lc"}})
+			tx.GroupSchedules.Put(&groupscaling.Scheduled{ID: name, Region: region, Account: account, Group: name,
+				Name: "day", Min: new(2), Recurrence: "0 8 * * *"})
+		}
+		v, _ := tx.Services.Get(ecs.ARN(region, account, ecs.TypeService, "prod/web"))
+		n := *v
+		n.DesiredCount = many
+		tx.Services.Put(&n)
+		target, _ := tx.ScalableTargets.Get(appscaling.Key(region, account, "service/prod/web"))
+		wide := *target
+		wide.Bounds.Max = many
+		tx.ScalableTargets.Put(&wide)
+	})
+	if len(s.Groups) != many+1 || len(s.GroupSchedules) != many+1 {
+		t.Errorf("%d groups, %d scheduled actions", len(s.Groups), len(s.GroupSchedules))
+	}
+	if _, err := Read(bytes.NewReader(text)); err != nil {
+		t.Error(err)
+	}
+}
+
 // A file with a mistake is refused with the line of the mistake and what would be right.
 func TestMistakes(t *testing.T) {
 	_, good := exported(t)
@@ -283,7 +328,12 @@ func TestMistakes(t *testing.T) {
 		{`"ManagedTerminationProtection": "DISABLED"`, `"ManagedTerminationProtection": "ENABLED"`, "",
 			"needs ManagedScaling with the Status ENABLED"},
 		{`cron(0 20 * * ? *)`, `daily`, `"ScheduledActions"`, "is not a schedule"},
-		{`"Max": 9`, `"Max": 9000`, `"Groups"`, "up to 5000"},
+		{`"Max": 9`, `"Max": 9000000`, `"Groups"`, "up to 1000000"},
+		{`"CapacityProvider": "cp"`, `"CapacityProvider": "x"`, `"Clusters"`,
+			`the cluster has no capacity provider "x"`},
+		{`"CapacityProviders": [
+        "cp"`, `"CapacityProviders": [
+        "x"`, `"Clusters"`, `the capacity provider "x" is not in CapacityProviders`},
 		{`"MinimumScalingStepSize": 1`, `"MinimumScalingStepSize": 0`, `"CapacityProviders"`,
 			"minimumScalingStepSize must be between 1 and 10000, not 0"},
 		{`"Status": "ACTIVE",

@@ -40,6 +40,7 @@ func (s *Stack) check(at position) error {
 	}
 	c.checkServices()
 	c.checkFleet()
+	c.checkStrategies()
 	c.checkScaling()
 	return c.err
 }
@@ -89,8 +90,8 @@ func (c *checker) checkServices() {
 		c.needs("Services", i, c.clusters[v.ClusterARN], "the cluster %q is not in Clusters", v.ClusterARN)
 		c.needs("Services", i, c.revisions[v.ServiceARN], "the service has no row in Revisions")
 		c.needs("Services", i, v.Status == ecs.ServiceActive, "the Status of a service must be %s", ecs.ServiceActive)
-		c.needs("Services", i, v.DesiredCount >= 0 && v.DesiredCount <= MaxRows,
-			"DesiredCount is %d; it must be from 0 to %d", v.DesiredCount, MaxRows)
+		c.needs("Services", i, v.DesiredCount >= 0 && v.DesiredCount <= MaxCount,
+			"DesiredCount is %d; it must be from 0 to %d", v.DesiredCount, MaxCount)
 		d := v.DeploymentConfiguration
 		c.needs("Services", i, d.MaximumPercent > 0 && d.MinimumHealthyPercent >= 0,
 			"DeploymentConfiguration needs a MaximumPercent above 0 and a MinimumHealthyPercent of at least 0")
@@ -98,14 +99,14 @@ func (c *checker) checkServices() {
 }
 
 func (c *checker) checkFleet() {
-	groups := map[string]bool{}
+	groups, launches := map[string]bool{}, launchesOf(c.s)
 	for i, g := range c.s.Groups {
 		c.unique(groups, "Groups", i, g.Key(), g.Name)
 		c.needs("Groups", i, g.Region == c.s.Region && g.Account == c.s.Account,
 			"the group is of another region or account")
-		c.needs("Groups", i, 0 <= g.Min && g.Min <= g.Desired && g.Desired <= g.Max && g.Max <= MaxRows,
-			"Min, Desired and Max are %d, %d and %d; they must ascend, up to %d", g.Min, g.Desired, g.Max, MaxRows)
-		why := c.s.cannotLaunch(g)
+		c.needs("Groups", i, 0 <= g.Min && g.Min <= g.Desired && g.Desired <= g.Max && g.Max <= MaxCount,
+			"Min, Desired and Max are %d, %d and %d; they must ascend, up to %d", g.Min, g.Desired, g.Max, MaxCount)
+		why := launches.cannotLaunch(g)
 		c.needs("Groups", i, why == "", "%s", why)
 	}
 	c.checkProviders(groups)
@@ -182,52 +183,18 @@ func (c *checker) checkSteps(list string, i int, rule *scaling.StepRule, member 
 	}
 }
 
-// cannotLaunch returns why a group cannot launch instances, or "" if it can.
-func (s *Stack) cannotLaunch(g *fleet.AutoScalingGroup) string {
-	d, why := s.LaunchOf(g)
-	_, known := fleet.FindInstanceType(d.InstanceType)
-	switch {
-	case len(g.Slots()) == 0:
-		return "the group has no zone of region " + g.Region
-	case why != "":
-		return why
-	case d.ImageID == "":
-		return "the launch configuration or template of the group has no ImageID"
-	case !known:
-		return fmt.Sprintf("there is no instance type %q", d.InstanceType)
-	}
-	return ""
-}
-
-// LaunchOf returns what a group launches. If the stack does not have it, why is the reason.
-func (s *Stack) LaunchOf(g *fleet.AutoScalingGroup) (d fleet.LaunchData, why string) {
-	if name := g.Launch.Configuration; name != "" {
-		for _, c := range s.LaunchConfigurations {
-			if c.Name == name {
-				return fleet.ResolveConfiguration(c).Data, ""
-			}
-		}
-		return d, fmt.Sprintf("the launch configuration %q is not in LaunchConfigurations", name)
-	}
-	for _, t := range s.LaunchTemplates {
-		if t.ID == g.Launch.TemplateID {
-			if r, ok := fleet.ResolveTemplate(t, g.Launch.Version); ok {
-				return r.Data, ""
-			}
-		}
-	}
-	return d, fmt.Sprintf("version %q of the launch template %q is not in LaunchTemplates", g.Launch.Version,
-		g.Launch.TemplateID)
-}
-
 func (c *checker) checkScaling() {
-	targets := map[string]bool{}
+	targets, served := map[string]bool{}, map[string]bool{}
+	for _, v := range c.s.Services {
+		served[resourceOf(v)] = true
+	}
 	for i, t := range c.s.ScalableTargets {
 		c.unique(targets, "ScalableTargets", i, t.ResourceID, t.ResourceID)
-		c.needs("ScalableTargets", i, c.s.serves(t.ResourceID),
+		_, _, ok := appscaling.SplitResource(t.ResourceID)
+		c.needs("ScalableTargets", i, ok && served[t.ResourceID],
 			"%q is not service/CLUSTER/SERVICE of a service in Services", t.ResourceID)
-		c.needs("ScalableTargets", i, 0 <= t.Bounds.Min && t.Bounds.Min <= t.Bounds.Max && t.Bounds.Max <= MaxRows,
-			"Min and Max are %d and %d; they must ascend, up to %d", t.Bounds.Min, t.Bounds.Max, MaxRows)
+		c.needs("ScalableTargets", i, 0 <= t.Bounds.Min && t.Bounds.Min <= t.Bounds.Max && t.Bounds.Max <= MaxCount,
+			"Min and Max are %d and %d; they must ascend, up to %d", t.Bounds.Min, t.Bounds.Max, MaxCount)
 	}
 	for i, p := range c.s.ScalingPolicies {
 		c.needs("ScalingPolicies", i, targets[p.ResourceID], "%q has no row in ScalableTargets", p.ResourceID)

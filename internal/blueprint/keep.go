@@ -3,6 +3,7 @@ package blueprint
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/appscaling"
@@ -11,6 +12,7 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/groupscaling"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -21,23 +23,27 @@ import (
 const maxLeftOut = 100
 
 // leave adds a reason to LeftOut, and returns false.
-func (s *Stack) leave(format string, args ...any) bool {
+func (s *exporter) leave(format string, args ...any) bool {
 	if len(s.LeftOut) < maxLeftOut {
 		s.LeftOut = append(s.LeftOut, fmt.Sprintf(format, args...))
 	}
 	return false
 }
 
-func keepService(s *Stack, t *state.Tables, v *ecs.Service) bool {
+func keepService(s *exporter, t *state.Tables, v *ecs.Service) bool {
 	v.Tags, v.ClientToken, v.ParameterHash, v.CreatedBy, v.RoleARN = nil, "", "", "", ""
 	if !s.owns(v.ServiceARN) || v.Status != ecs.ServiceActive {
 		return false
 	}
-	return s.starts(t, v) || s.leave("service %q has no deployment with a task definition that exists", v.ServiceName)
+	if !s.starts(t, v) {
+		return s.leave("service %q has no deployment with a task definition that exists", v.ServiceName)
+	}
+	s.services[resourceOf(v)] = true
+	return true
 }
 
 // starts reports whether a service has a cluster, and a revision from which a simulation can start its tasks.
-func (s *Stack) starts(t *state.Tables, v *ecs.Service) bool {
+func (s *exporter) starts(t *state.Tables, v *ecs.Service) bool {
 	c, ok := t.Clusters.Get(v.ClusterARN)
 	d := t.Progress(v.ServiceARN).Primary()
 	if !ok || c.Status != ecs.ClusterActive || d == nil {
@@ -48,7 +54,7 @@ func (s *Stack) starts(t *state.Tables, v *ecs.Service) bool {
 	return ok && defined
 }
 
-func keepRevision(s *Stack, t *state.Tables, r *ecs.ServiceRevision) bool {
+func keepRevision(s *exporter, t *state.Tables, r *ecs.ServiceRevision) bool {
 	d := t.Progress(r.ServiceARN).Primary()
 	v, ok := t.Services.Get(r.ServiceARN)
 	if !ok || !s.owns(r.ServiceARN) || v.Status != ecs.ServiceActive || !s.starts(t, v) ||
@@ -64,14 +70,14 @@ func keepRevision(s *Stack, t *state.Tables, r *ecs.ServiceRevision) bool {
 }
 
 // keepRule keeps only the actions of a rule, because its conditions may contain secrets, such as the value of a header.
-func keepRule(s *Stack, _ *state.Tables, r *elb.Rule) bool {
+func keepRule(s *exporter, _ *state.Tables, r *elb.Rule) bool {
 	r.Tags, r.Conditions = nil, nil
 	r.Actions = slices.DeleteFunc(slices.Clone(r.Actions), func(a elb.Action) bool { return a.Forward == nil })
 	return s.owns(r.ARN) && len(r.Actions) > 0
 }
 
 // keepDefinition removes environments, commands and the like, because they often contain secrets.
-func keepDefinition(s *Stack, t *state.Tables, d *ecs.TaskDefinition) bool {
+func keepDefinition(s *exporter, t *state.Tables, d *ecs.TaskDefinition) bool {
 	used := false
 	for range t.ServiceProgress.By(state.ServiceProgressByTaskDefinition, d.TaskDefinitionARN) {
 		used = true
@@ -93,7 +99,7 @@ func keepDefinition(s *Stack, t *state.Tables, d *ecs.TaskDefinition) bool {
 	return used && s.owns(d.TaskDefinitionARN)
 }
 
-func keepTemplate(s *Stack, _ *state.Tables, t *fleet.LaunchTemplate) bool {
+func keepTemplate(s *exporter, _ *state.Tables, t *fleet.LaunchTemplate) bool {
 	t.Versions = slices.Clone(t.Versions)
 	for i := range t.Versions {
 		t.Versions[i].Data = plainLaunch(t.Versions[i].Data)
@@ -102,55 +108,50 @@ func keepTemplate(s *Stack, _ *state.Tables, t *fleet.LaunchTemplate) bool {
 	return t.Region == s.Region && t.Account == s.Account
 }
 
-func keepGroup(s *Stack, _ *state.Tables, g *fleet.AutoScalingGroup) bool {
-	g.Tags, g.Note = nil, ""
+func keepGroup(s *exporter, _ *state.Tables, g *fleet.AutoScalingGroup) bool {
+	g.Tags = nil
+	g.ClearProgress()
 	if g.Region != s.Region || g.Account != s.Account || g.Status != "" {
 		return false
 	}
-	if why := s.cannotLaunch(g); why != "" {
+	if s.launches == nil {
+		s.launches = launchesOf(s.Stack)
+	}
+	if why := s.launches.cannotLaunch(g); why != "" {
 		return s.leave("group %q: %s", g.Name, why)
 	}
+	s.groups[g.Key()] = true
 	return true
 }
 
-// hasGroup reports whether a group is in the stack.
-func (s *Stack) hasGroup(key string) bool {
-	return slices.ContainsFunc(s.Groups, func(g *fleet.AutoScalingGroup) bool { return g.Key() == key })
-}
-
-func keepProvider(s *Stack, _ *state.Tables, p *ecs.CapacityProvider) bool {
+func keepProvider(s *exporter, _ *state.Tables, p *ecs.CapacityProvider) bool {
 	p.Tags = nil
 	if !s.owns(p.CapacityProviderARN) || p.Status != ecs.CapacityProviderActive {
 		return false
 	}
 	key, ok := fleet.GroupKeyFromARN(p.AutoScalingGroupProvider.AutoScalingGroupARN)
-	return ok && s.hasGroup(key) || s.leave("capacity provider %q: its Auto Scaling group is not in the stack", p.Name)
+	return ok && s.groups[key] || s.leave("capacity provider %q: its Auto Scaling group is not in the stack", p.Name)
 }
 
-func keepTarget(s *Stack, t *state.Tables, v *appscaling.Target) bool {
+func keepTarget(s *exporter, _ *state.Tables, v *appscaling.Target) bool {
 	v.Tags = nil
 	if v.Region != s.Region || v.Account != s.Account {
 		return false
 	}
-	return s.serves(v.ResourceID) || s.leave("the scaling of %q: there is no such service", v.ResourceID)
+	if !s.services[v.ResourceID] {
+		return s.leave("the scaling of %q: there is no such service", v.ResourceID)
+	}
+	s.targets[appscaling.Key(v.Region, v.Account, v.ResourceID)] = true
+	return true
 }
 
-// serves reports whether a resource id names a service of the stack.
-func (s *Stack) serves(resource string) bool {
-	cluster, service, ok := appscaling.SplitResource(resource)
-	return ok && slices.ContainsFunc(s.Services, func(v *ecs.Service) bool {
-		return v.ServiceName == service && arn.LastID(v.ClusterARN) == cluster
-	})
-}
-
-// hasTarget reports whether a scalable target is in the stack.
-func (s *Stack) hasTarget(region, account, resource string) bool {
-	return region == s.Region && account == s.Account &&
-		slices.ContainsFunc(s.ScalableTargets, func(t *appscaling.Target) bool { return t.ResourceID == resource })
+// resourceOf returns the id of a service in Application Auto Scaling.
+func resourceOf(v *ecs.Service) string {
+	return "service/" + arn.LastID(v.ClusterARN) + "/" + v.ServiceName
 }
 
 // keepAlarm leaves out the alarms of policies, which a simulation makes from the policies.
-func keepAlarm(s *Stack, t *state.Tables, a *alarm.Alarm) bool {
+func keepAlarm(s *exporter, t *state.Tables, a *alarm.Alarm) bool {
 	a.Tags = nil
 	return s.owns(a.ARN) && !slices.ContainsFunc(a.Actions(), func(action string) bool {
 		return made(t, a.ARN, action)
@@ -166,6 +167,12 @@ func made(t *state.Tables, alarmARN, action string) bool {
 			}
 		}
 	}
+	if p, ok := t.ManagedScalingOf(action); ok {
+		_, group, _ := strings.Cut(p.AutoScalingGroupProvider.AutoScalingGroupARN, ":autoScalingGroupName/")
+		high, low := scaling.AlarmNames(group, p.HighID, p.LowID)
+		name := strings.TrimPrefix(alarmARN, alarm.Prefix(arn.Region(action), arn.Account(action)))
+		return name == high || name == low
+	}
 	if key, _, ok := groupscaling.KeyFromARN(action); ok {
 		if p, ok := t.GroupPolicies.Get(key); ok {
 			return p.ARN() == action && slices.Contains(p.AlarmARNs(), alarmARN)
@@ -176,7 +183,7 @@ func made(t *state.Tables, alarmARN, action string) bool {
 
 // leaveHooks says which lifecycle hooks are left out: those of users. The hook of managed draining is made from the
 // capacity provider.
-func (s *Stack) leaveHooks(t *state.Tables) {
+func (s *exporter) leaveHooks(t *state.Tables) {
 	for _, g := range s.Groups {
 		for h := range t.LifecycleHooks.Prefix(fleet.PartPrefix(g.Region, g.Account, g.Name)) {
 			if h.Name != fleet.DrainingHook {

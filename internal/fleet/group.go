@@ -49,6 +49,12 @@ type AutoScalingGroup struct {
 	BlockedByMax     int       `json:",omitempty"` // an activity has reported that this maximum is reached; 0: none has
 }
 
+// ClearProgress sets the fields to zero that controllers write while they run the group, except for Desired and Status.
+func (g *AutoScalingGroup) ClearProgress() {
+	g.Note, g.CooldownStart, g.LaunchFailures, g.NextLaunch = "", time.Time{}, 0, time.Time{}
+	g.BlockedByProtect, g.BlockedByMax, g.ScaledInAt = false, 0, time.Time{}
+}
+
 // DeleteInProgress is the status of a group that is being deleted.
 const DeleteInProgress = "Delete in progress"
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 
-	"github.com/berthhq/berth/internal/blueprint"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/machine"
 )
@@ -20,7 +19,7 @@ type machines struct {
 
 // NextAddress implements machine.Addresses. There are 16 million addresses, so that large simulations have enough.
 func (m *machines) NextAddress(taken fleet.AddressSet) (netip.Addr, error) {
-	for range blueprint.MaxRows + 1 {
+	for range 1 << 24 {
 		m.next = (m.next + 1) % (1 << 24)
 		a := netip.AddrFrom4([4]byte{10, byte(m.next >> 16), byte(m.next >> 8), byte(m.next)})
 		if !taken.Contains(a) {

@@ -59,8 +59,8 @@ func (o *Options) check() error {
 		}
 	}
 	for _, n := range o.Reserved {
-		if n < 0 || n > blueprint.MaxRows {
-			return fmt.Errorf("a number of reserved instances must be from 0 to %d", blueprint.MaxRows)
+		if n < 0 || n > blueprint.MaxCount {
+			return fmt.Errorf("a number of reserved instances must be from 0 to %d", blueprint.MaxCount)
 		}
 	}
 	return nil

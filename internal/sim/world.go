@@ -102,17 +102,17 @@ func (w *world) addApps(loads []Load) error {
 	services := slices.SortedFunc(slices.Values(w.stack.Services), func(a, b *ecs.Service) int {
 		return strings.Compare(a.ServiceARN, b.ServiceARN)
 	})
+	groups := make(map[string][]string) // target groups by service
+	for _, r := range w.stack.Revisions {
+		for _, lb := range r.LoadBalancers {
+			groups[r.ServiceARN] = append(groups[r.ServiceARN], lb.TargetGroupARN)
+		}
+	}
 	for _, v := range services {
-		a := &app{arn: v.ServiceARN, cluster: arn.LastID(v.ClusterARN), name: v.ServiceName, idle: UsualCost()}
+		a := &app{arn: v.ServiceARN, cluster: arn.LastID(v.ClusterARN), name: v.ServiceName, idle: UsualCost(),
+			groups: groups[v.ServiceARN]}
 		w.apps = append(w.apps, a)
 		w.byARN[a.arn] = a
-		for _, r := range w.stack.Revisions {
-			if r.ServiceARN == v.ServiceARN {
-				for _, lb := range r.LoadBalancers {
-					a.groups = append(a.groups, lb.TargetGroupARN)
-				}
-			}
-		}
 	}
 	for i := range loads {
 		l := &loads[i]
@@ -160,7 +160,7 @@ func (w *world) fill(tx *state.Tx) {
 	}
 	for g := range tx.AutoScalingGroups.All() {
 		c := g.Clone()
-		c.CooldownStart, c.NextLaunch, c.LaunchFailures, c.BlockedByProtect = time.Time{}, time.Time{}, 0, false
+		c.ClearProgress()
 		tx.AutoScalingGroups.Put(c)
 	}
 	for _, p := range w.stack.ScalingPolicies {
