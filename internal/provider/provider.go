@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/newid"
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
@@ -95,17 +97,38 @@ func EC2Instance(t *state.Tables, ecsARN, ec2InstanceID string) (*fleet.Instance
 	return t.Instances.Get(fleet.InstanceARN(a.Region, a.Account, ec2InstanceID))
 }
 
+// Policy returns the scaling policy of the managed scaling as EC2 Auto Scaling describes it (ecs.md 4.6). It returns
+// false if there is none, because managed scaling is disabled or no cluster has the capacity provider.
+func Policy(t *state.Tables, p *ecs.CapacityProvider) (*groupscaling.Policy, bool) {
+	g, exists := Group(t, p)
+	c, used := Cluster(t, p)
+	if !exists || !used || !p.ScalesGroup() {
+		return nil, false
+	}
+	managed := p.AutoScalingGroupProvider.ManagedScaling
+	return &groupscaling.Policy{
+		ID: p.PolicyID, Region: g.Region, Account: g.Account, Group: g.Name, Name: p.PolicyName(),
+		Type: groupscaling.TargetTracking, Warmup: new(managed.InstanceWarmupPeriod),
+		Tracking: &appscaling.Tracking{Tracking: scaling.Tracking{Target: float64(managed.TargetCapacity)},
+			Customized: new(measure(p, c)), HighID: p.HighID, LowID: p.LowID},
+	}, true
+}
+
+// measure returns the metric that the alarms of managed scaling compare.
+func measure(p *ecs.CapacityProvider, c *ecs.Cluster) alarm.Measure {
+	return alarm.Measure{Statistic: "Average", Metric: alarm.Metric{Namespace: Namespace, Name: Reservation,
+		Dimensions: []alarm.Dimension{{Name: "CapacityProviderName", Value: p.Name},
+			{Name: "ClusterName", Value: c.ClusterName}}}}
+}
+
 // Alarms returns the alarms of the scaling policy, the high one first (ecs.md 4.6).
 func Alarms(p *ecs.CapacityProvider, g *fleet.AutoScalingGroup, c *ecs.Cluster, now time.Time) []*alarm.Alarm {
 	target := scaling.Tracking{Target: float64(p.AutoScalingGroupProvider.ManagedScaling.TargetCapacity)}
 	high, low := target.ReservationAlarms()
 	highName, lowName := scaling.AlarmNames(g.Name, p.HighID, p.LowID)
-	measure := alarm.Measure{Statistic: "Average", Metric: alarm.Metric{Namespace: Namespace, Name: Reservation,
-		Dimensions: []alarm.Dimension{{Name: "CapacityProviderName", Value: p.Name},
-			{Name: "ClusterName", Value: c.ClusterName}}}}
 	return []*alarm.Alarm{
-		alarm.OfPolicy(g.Region, g.Account, p.PolicyARN(), highName, measure, high, now),
-		alarm.OfPolicy(g.Region, g.Account, p.PolicyARN(), lowName, measure, low, now),
+		alarm.OfPolicy(g.Region, g.Account, p.PolicyARN(), highName, measure(p, c), high, now),
+		alarm.OfPolicy(g.Region, g.Account, p.PolicyARN(), lowName, measure(p, c), low, now),
 	}
 }
 

@@ -8,10 +8,12 @@ import (
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/autoscaling"
+	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/newid"
+	"github.com/berthhq/berth/internal/provider"
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
@@ -123,26 +125,35 @@ func (a *api) deletePolicy(
 	})
 }
 
+// describePolicies describes the policies of groups, and those that the managed scaling of capacity providers has made
+// (ecs.md 4.6).
 func (a *api) describePolicies(
 	_ context.Context, call *awswire.Call, in *shape.DescribePoliciesInput,
 ) (*shape.DescribePoliciesOutput, error) {
 	view := a.store.View()
 	all := view.GroupPolicies.Prefix(fleet.KeyPrefix(call.Region, call.Account))
+	providers := view.CapacityProviders.Prefix(ecs.ARN(call.Region, call.Account, ecs.TypeCapacityProvider, ""))
 	if in.AutoScalingGroupName != nil {
 		g, err := group(&view.Tables, call, in.AutoScalingGroupName)
 		if err != nil {
 			return nil, err
 		}
-		all = view.PoliciesOf(g)
+		all, providers = view.PoliciesOf(g), view.CapacityProviders.By(state.CapacityProvidersByGroup, g.ARN())
 	}
-	found := request.Where(all, func(p *groupscaling.Policy) bool {
+	list := slices.Collect(all)
+	for p := range providers {
+		if policy, ok := provider.Policy(&view.Tables, p); ok {
+			list = append(list, policy)
+		}
+	}
+	found := request.Where(slices.Values(list), func(p *groupscaling.Policy) bool {
 		return (len(in.PolicyNames) == 0 || slices.Contains(in.PolicyNames, p.Name) ||
 			slices.Contains(in.PolicyNames, p.ARN())) &&
 			(len(in.PolicyTypes) == 0 || slices.Contains(in.PolicyTypes, string(p.Type)))
 	})
 	bound := append([]string{request.Value(in.AutoScalingGroupName)}, slices.Concat(in.PolicyNames, in.PolicyTypes)...)
-	page, next, err := request.Cut(call, pages.Ask(in.MaxRecords, in.NextToken), found, (*groupscaling.Policy).Key,
-		bound...)
+	page, next, err := request.Page(call, pages.Ask(in.MaxRecords, in.NextToken), slices.Collect(found),
+		(*groupscaling.Policy).Key, bound...)
 	return &shape.DescribePoliciesOutput{NextToken: next, ScalingPolicies: request.Answers(page,
 		func(p *groupscaling.Policy) shape.ScalingPolicy { return answerPolicy(&view.Tables, p) })}, err
 }
