@@ -33,6 +33,9 @@ func (s *Server) controllers() []part {
 		s.controller("control/fleet", func(_ string, e control.Env) runner {
 			return fleet.New(e, s.machines, s.machines, s.cfg.Pace).Run
 		}),
+		{name: "metrics of groups", leads: true, run: func(ctx context.Context) error {
+			return (&fleet.Meter{Store: s.store, Feed: s.feed, Now: time.Now}).Run(ctx)
+		}},
 		s.controller("control/capacity", func(_ string, e control.Env) runner {
 			return capacity.New(e, s.points, s.cfg.Pace).Run
 		}),

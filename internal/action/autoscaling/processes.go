@@ -89,22 +89,14 @@ func (a *api) describeAccountLimits(
 // granularity is the only one there is.
 const granularity = "1Minute"
 
-// metricNames are the group metrics a caller can turn on.
-func metricNames() []string {
-	return []string{"GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity", "GroupInServiceInstances",
-		"GroupPendingInstances", "GroupStandbyInstances",
-		"GroupTerminatingInstances", "GroupTotalInstances", "GroupInServiceCapacity", "GroupPendingCapacity",
-		"GroupStandbyCapacity", "GroupTerminatingCapacity",
-		"GroupTotalCapacity"}
-}
-
 func checkMetrics(names []string) ([]string, error) {
 	if len(names) == 0 {
-		return metricNames(), nil
+		return fleet.GroupMetricNames(), nil
 	}
 	for _, n := range names {
-		if !slices.Contains(metricNames(), n) {
-			return nil, invalid("The metric %q is not valid. Valid ones are %s", n, strings.Join(metricNames(), ", "))
+		if !slices.Contains(fleet.GroupMetricNames(), n) {
+			return nil, invalid("The metric %q is not valid. Valid ones are %s", n,
+				strings.Join(fleet.GroupMetricNames(), ", "))
 		}
 	}
 	return names, nil
@@ -149,7 +141,7 @@ func (a *api) describeMetricTypes(
 	out := &shape.DescribeMetricCollectionTypesOutput{
 		Granularities: []shape.MetricGranularityType{{Granularity: new(granularity)}},
 	}
-	for _, n := range metricNames() {
+	for _, n := range fleet.GroupMetricNames() {
 		out.Metrics = append(out.Metrics, shape.MetricCollectionType{Metric: new(n)})
 	}
 	return out, nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/cache"
+	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/machine"
 	"github.com/berthhq/berth/internal/meter"
 	"github.com/berthhq/berth/internal/meter/gather"
@@ -33,24 +34,9 @@ type look struct {
 	at    time.Time
 }
 
-// middle is the time within a minute at which nodes are measured. It leaves enough time before the minute's point is
-// made.
-const middle = 30 * time.Second
-
 // Run measures in the middle of every minute until ctx ends.
 func (m *Meter) Run(ctx context.Context) error {
-	for {
-		now := m.Now()
-		next := now.Add(-middle).Truncate(time.Minute).Add(time.Minute + middle)
-		timer := time.NewTimer(next.Sub(now))
-		select {
-		case <-timer.C:
-			m.measure(ctx)
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
-		}
-	}
+	return control.EachMinute(ctx, m.Now, func() { m.measure(ctx) })
 }
 
 // measure reads the statistics of every node once. It forgets those of clusters that have ended.
