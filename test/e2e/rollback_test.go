@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/test/harness"
+)
+
+// latestDeployment returns the newest service deployment of service web, as the history has it.
+func (s server) latestDeployment(t *testing.T) (arn, status string) {
+	t.Helper()
+	var out struct {
+		ServiceDeployments []struct{ ServiceDeploymentArn, Status string }
+	}
+	s.Call(t, "ecs", "ListServiceDeployments", object{"cluster": cluster, "service": "web"}, &out)
+	if len(out.ServiceDeployments) == 0 {
+		t.Fatal("the history is empty")
+	}
+	return out.ServiceDeployments[0].ServiceDeploymentArn, out.ServiceDeployments[0].Status
+}
+
+// becomes waits until the newest service deployment has a status.
+func (s server) becomes(t *testing.T, want string) {
+	t.Helper()
+	harness.Until(t, 2*time.Minute, "the deployment is "+want, func() string {
+		if _, status := s.latestDeployment(t); status != want {
+			return "it is " + status
+		}
+		return ""
+	})
+}
+
+// A deployment in progress is rolled back when a user asks for it, and when an alarm goes off. No request fails
+// meanwhile (ecs.md 3.5.3, 3.6).
+func TestRollbacksLoseNoRequest(t *testing.T) {
+	s := start(t)
+	probe := s.Push(t, "probe")
+	s.launch(t, 2)
+	group := s.TargetGroup(t, "web", "/", nil)
+	_, url := s.Balance(t, group)
+	s.serve(t, "web", s.define(t, "web", answering(probe, "old"), nil), group, 2)
+	s.steady(t, "web")
+	s.becomes(t, "SUCCESSFUL")
+	load := harness.Visit(url, 4)
+	next := s.define(t, "web", answering(probe, "new"), nil)
+	serves := func(want string) {
+		t.Helper()
+		harness.Until(t, time.Minute, want+" answers", func() string {
+			if a := get(t, url); a.status != http.StatusOK || a.body != want {
+				return a.body + " answers"
+			}
+			return ""
+		})
+	}
+
+	s.Ask(t, "monitoring", "PutMetricAlarm", form{
+		"AlarmName": "errors", "Namespace": "shop", "MetricName": "errors", "Statistic": "Sum", "Period": "60",
+		"EvaluationPeriods": "1", "Threshold": "1", "ComparisonOperator": "GreaterThanThreshold",
+	})
+	s.Call(t, "ecs", "UpdateService", object{
+		"cluster": cluster, "service": "web", "taskDefinition": next,
+		"deploymentConfiguration": object{"alarms": object{
+			"alarmNames": list{"errors"}, "enable": true, "rollback": true,
+		}},
+	}, nil)
+	serves("new")
+	s.becomes(t, "IN_PROGRESS") // the alarm watches it
+	arn, _ := s.latestDeployment(t)
+	s.Call(t, "ecs", "StopServiceDeployment", object{"serviceDeploymentArn": arn}, nil)
+	s.becomes(t, "ROLLBACK_SUCCESSFUL")
+	serves("old")
+
+	s.Call(t, "ecs", "UpdateService", object{"cluster": cluster, "service": "web", "taskDefinition": next}, nil)
+	serves("new")
+	s.Ask(t, "monitoring", "SetAlarmState", form{
+		"AlarmName": "errors", "StateValue": "ALARM", "StateReason": "a test",
+	})
+	s.becomes(t, "ROLLBACK_SUCCESSFUL")
+	serves("old")
+
+	answers, failures := load.Stop()
+	t.Logf("answers: %v", answers)
+	for _, f := range failures[:min(10, len(failures))] {
+		t.Errorf("one of %d failures: %s", len(failures), f)
+	}
+	if answers["new"] == 0 {
+		t.Error("the load has not seen the revision that was rolled back")
+	}
+}
