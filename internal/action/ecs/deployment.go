@@ -75,7 +75,7 @@ func setCircuitBreaker(c *ecs.DeploymentConfiguration, in *shape.DeploymentCircu
 	return nil
 }
 
-// setAlarms is ecs.md 3.5.3. As on AWS, the alarms need not exist.
+// setAlarms is ecs.md 3.5.3. The alarms need not exist.
 func setAlarms(c *ecs.DeploymentConfiguration, in *shape.DeploymentAlarms) error {
 	if in == nil {
 		return nil
