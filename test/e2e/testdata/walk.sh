@@ -76,6 +76,8 @@ aws elbv2 delete-listener --listener-arn "$listener"
 aws elbv2 delete-load-balancer --load-balancer-arn "$balancer"
 aws elbv2 delete-target-group --target-group-arn "$group"
 aws autoscaling delete-auto-scaling-group --auto-scaling-group-name socket-asg --force-delete
+until [ -z "$(aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names socket-asg --query 'AutoScalingGroups[]' --output text)" ]
+do sleep 1; done
 aws autoscaling delete-launch-configuration --launch-configuration-name socket-lc
 aws ecs deregister-task-definition --task-definition Socket:1
 aws ecs delete-cluster --cluster socket-ecs-cluster
