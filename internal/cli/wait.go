@@ -202,6 +202,9 @@ func serviceLook(w *waiter, from *client, s *subject, definition string, atOnce 
 
 // fate describes what became of a deployment that has ended early.
 func fate(a why.Answer) string {
+	if a.Latest.StoppedByUser {
+		return "is rolled back: a user stopped its deployment of " + a.Latest.TaskDefinition
+	}
 	if a.Latest.FinishedAt.IsZero() {
 		return "is rolled back: its deployment of " + a.Latest.TaskDefinition + " has failed"
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"reflect"
 	"slices"
 	"time"
 
@@ -69,7 +70,8 @@ func Start(tx *state.Tx, svc *ecs.Service, rev ecs.ServiceRevision, ids IDs, now
 	tx.ServiceDeployments.Put(&d)
 	if before, ok := tx.ServiceDeployments.Get(p.ServiceDeploymentARN); ok && !before.Ended() {
 		stopped := *before
-		stopped.Stop("A newer service deployment was started.", now)
+		stopped.Stop(&p, "A newer service deployment was started.", now)
+		stopped.Count(func(arn string) ecs.ServiceRevisionSummary { return tx.RevisionSummary(&p, arn) })
 		tx.ServiceDeployments.Put(&stopped)
 	}
 
@@ -82,6 +84,22 @@ func Start(tx *state.Tx, svc *ecs.Service, rev ecs.ServiceRevision, ids IDs, now
 	p.ServiceDeploymentARN = d.ServiceDeploymentARN
 	tx.ServiceProgress.Put(&p)
 	prune(tx, svc.ServiceARN, now)
+}
+
+// Reconfigure gives the deployment in progress the deployment configuration of the service. Call it when an update of
+// the service starts no deployment. Alarms that were in ALARM when they were added are ignored, as at a start.
+func Reconfigure(tx *state.Tx, svc *ecs.Service, now time.Time) {
+	latest := tx.LatestDeployment(svc.ServiceARN)
+	if latest == nil || latest.Status != ecs.ServiceDeploymentInProgress {
+		return
+	}
+	d := *latest
+	if !reflect.DeepEqual(d.DeploymentConfiguration.Alarms, svc.DeploymentConfiguration.Alarms) {
+		firing, _ := tx.DeploymentAlarms(svc)
+		d.AlarmsIgnored = len(firing) > 0
+	}
+	d.DeploymentConfiguration, d.UpdatedAt = svc.DeploymentConfiguration, now
+	tx.ServiceDeployments.Put(&d)
 }
 
 // prune deletes the oldest service deployments of a service, beyond the number that is kept.

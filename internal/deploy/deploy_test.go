@@ -98,6 +98,7 @@ func TestANewerDeploymentStopsTheOneUnderWay(t *testing.T) {
 	if one, two, three := w.deployment(1), w.deployment(2),
 		w.deployment(3); one.Status != ecs.ServiceDeploymentSuccessful ||
 		two.Status != ecs.ServiceDeploymentStopped || !two.StoppedAt.Equal(w.now) || !two.Ended() || !two.Failed() ||
+		two.TargetServiceRevision.RequestedTaskCount != 3 ||
 		three.Status != ecs.ServiceDeploymentInProgress || three.Ended() || len(three.SourceServiceRevisions) != 2 {
 		t.Errorf("%+v\n%+v\n%+v", one, two, three)
 	}

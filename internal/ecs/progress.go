@@ -60,8 +60,8 @@ type Deployment struct {
 	FailedBy           string `json:",omitempty"` // while FAILED: FailedByBreaker, FailedByAlarm or FailedByRequest
 	// TriggeredAlarms names the alarms that made it fail.
 	TriggeredAlarms []string `json:",omitempty"`
-	// BakeUntil is how long alarms watch it after all its tasks have become healthy and those of others have ended. It
-	// is not completed before that (ecs.md 3.5.3).
+	// BakeUntil is the time until which alarms watch it, once all its tasks are healthy and those of others have ended.
+	// It is not completed before that time (ecs.md 3.5.3).
 	BakeUntil   time.Time `json:",omitzero"`
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
@@ -83,16 +83,9 @@ func (p *ServiceProgress) Primary() *Deployment {
 	return nil
 }
 
-// LastCompleted returns the newest deployment besides the primary one that the service can return to, nil if there is
-// none.
-func (p *ServiceProgress) LastCompleted() (last *Deployment) {
-	for i := range p.Deployments {
-		d := &p.Deployments[i]
-		if d.CanReturn() && (last == nil || d.CreatedAt.After(last.CreatedAt)) {
-			last = d
-		}
-	}
-	return last
+// CanRollBack reports whether there is a deployment that a rollback can return to.
+func (p *ServiceProgress) CanRollBack() bool {
+	return slices.ContainsFunc(p.Deployments, func(d Deployment) bool { return d.CanReturn() })
 }
 
 // CanReturn reports whether a rollback may make the deployment the primary one again: it was completed, and is neither

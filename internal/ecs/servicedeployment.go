@@ -54,7 +54,7 @@ type ServiceDeployment struct {
 	SourceServiceRevisions []ServiceRevisionSummary `json:",omitempty"`
 	TargetServiceRevision  ServiceRevisionSummary
 	Rollback               *Rollback `json:",omitempty"`
-	// DeploymentConfiguration is the service's at the start and, after the end, at the end.
+	// DeploymentConfiguration is the service's. After the end it is that of the end.
 	DeploymentConfiguration DeploymentConfiguration
 	// FailedTasks is how many tasks of the target revision failed, as the circuit breaker counted
 	// when the deployment ended or was rolled back.
@@ -100,9 +100,11 @@ func (d *ServiceDeployment) Failed() bool {
 	return d.Status != ServiceDeploymentInProgress && d.Status != ServiceDeploymentSuccessful
 }
 
-// Stop ends a deployment that has not ended, because of something else that was asked for.
-func (d *ServiceDeployment) Stop(reason string, now time.Time) {
+// Stop ends a deployment that has not ended, because of something else that was asked for. p is the progress of its
+// service until then.
+func (d *ServiceDeployment) Stop(p *ServiceProgress, reason string, now time.Time) {
 	d.StatusReason = reason
+	d.takeFailures(p)
 	d.become(ServiceDeploymentStopped, now)
 }
 
@@ -121,8 +123,12 @@ const (
 	MonitorComplete   = "MONITORING_COMPLETE"
 )
 
-// BreakerStatus returns the status of the circuit breaker.
+// BreakerStatus returns the status of the circuit breaker. Rows of versions up to November 2026 do not say what made a
+// deployment fail. Only a circuit breaker could roll back then.
 func (d *ServiceDeployment) BreakerStatus() string {
+	if d.FailedBy == "" && d.Rollback != nil {
+		return MonitorTriggered
+	}
 	return d.monitor(d.DeploymentConfiguration.Breaker().Enable, FailedByBreaker)
 }
 
@@ -179,14 +185,21 @@ func (d *ServiceDeployment) Follow(p *ServiceProgress, now time.Time) bool {
 		d.StatusReason = d.Rollback.Reason
 	}
 	d.become(next, now)
-	if target != nil {
-		d.FailedTasks, d.LastFailureReason, d.FailedBy = target.FailedTasks, "", target.FailedBy
-		d.TriggeredAlarms = target.TriggeredAlarms
-		if d.Failed() {
-			d.LastFailureReason = target.LastFailureReason
-		}
-	}
+	d.takeFailures(p)
 	return true
+}
+
+// takeFailures takes over how many tasks of the target revision failed and what made it fail.
+func (d *ServiceDeployment) takeFailures(p *ServiceProgress) {
+	target := p.DeploymentOf(d.TargetServiceRevision.ARN)
+	if target == nil {
+		return
+	}
+	d.FailedTasks, d.LastFailureReason, d.FailedBy = target.FailedTasks, "", target.FailedBy
+	d.TriggeredAlarms = target.TriggeredAlarms
+	if d.Failed() {
+		d.LastFailureReason = target.LastFailureReason
+	}
 }
 
 func (d *ServiceDeployment) become(status string, now time.Time) {

@@ -115,7 +115,7 @@ func TestServiceDeploymentEnds(t *testing.T) {
 				"r")}}
 			switch what := rapid.IntRange(0, 5).Draw(rt, "what"); {
 			case what == 0 && !d.Ended():
-				d.Stop("another was asked for", at(i))
+				d.Stop(&p, "another was asked for", at(i))
 			case what == 1 && d.Status == ServiceDeploymentInProgress:
 				d.RequestRollback(at(i))
 			default:
@@ -144,7 +144,7 @@ func TestServiceDeploymentEnds(t *testing.T) {
 
 func TestServiceDeploymentStop(t *testing.T) {
 	d := begun()
-	d.Stop("the service was updated", at(5))
+	d.Stop(&ServiceProgress{}, "the service was updated", at(5))
 	if d.Status != ServiceDeploymentStopped || d.StatusReason != "the service was updated" || !d.Ended() ||
 		!d.Failed() ||
 		!d.StoppedAt.Equal(at(5)) || !d.FinishedAt.Equal(at(5)) || !d.UpdatedAt.Equal(at(5)) {

@@ -74,7 +74,7 @@ func (s *scheduler) countFailures() {
 			continue
 		}
 		if s.failed(d, t) {
-			d.FailedTasks++
+			d.addFailures(1)
 			s.reopen(d)
 			if before := last[d]; before == nil || endedBefore(before, t) {
 				last[d] = t
@@ -104,6 +104,13 @@ func endedBefore(a, b *ecs.Task) bool {
 
 // stopReason returns why a task ended, with the exit codes of its containers.
 func stopReason(t *ecs.Task) string { return strings.TrimSuffix(t.StoppedReason+t.ExitCodes(), ".") }
+
+// addFailures counts tasks that failed. Alarms watch the deployment from the beginning again when all its tasks are
+// healthy.
+func (d *Deployment) addFailures(n int) {
+	d.FailedTasks += n
+	d.BakeUntil = time.Time{}
+}
 
 // reopen sets a completed deployment back to in progress when one of its tasks fails so early that
 // the deployment was completed too soon.
@@ -156,7 +163,7 @@ const minLaunchDelay = time.Second
 // although no task was made, and the next try waits as after tasks that ended too early (ecs.md
 // 3.4).
 func (s *scheduler) failLaunch(d *Deployment, n int) {
-	d.FailedTasks += n
+	d.addFailures(n)
 	d.LastFailureReason = d.CannotLaunch
 	s.wake(s.now.Add(s.hold(d, max(s.v.RetryBase, minLaunchDelay))))
 	s.addEvent("SERVICE_TASK_CONFIGURATION_FAILURE", "failed to launch a task with (error %s).", d.CannotLaunch)
@@ -205,13 +212,13 @@ func (s *scheduler) heldUntil(d *Deployment) time.Time {
 	return d.RetryAt
 }
 
-// judge fails the primary deployment if too many of its tasks failed, if an alarm went off, or if a user asked for its
-// end. It rolls back to the newest completed deployment if the service or the user asks for that and there is one
+// judge fails the primary deployment if too many of its tasks failed, if an alarm went off, or if a user asked for a
+// rollback. It rolls back to the newest completed deployment if the service or the user asks for that and there is one
 // (ecs.md 3.5.2, 3.5.3, 3.6).
 func (s *scheduler) judge() {
 	b, d := s.v.breaker(), s.primary
 	switch {
-	case d.RolloutState != ecs.RolloutInProgress:
+	case d.RolloutState != ecs.RolloutInProgress || s.v.deleting():
 	case s.v.RollbackRequested:
 		s.fail(ecs.FailedByRequest, "ECS deployment rollback requested", "a rollback was requested")
 		s.rollBack("ECS deployment rollback requested")

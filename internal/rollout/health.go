@@ -73,13 +73,13 @@ func (v *View) checks(d *Deployment, t *ecs.Task) (passing int, fails bool) {
 
 // healthyAfter returns how long a task without checks must run to be healthy. After an early end,
 // it is as long as an end counts as early, because the next task is likely to end like the last
-// one. So it is where the circuit breaker may roll back, because the deployment to return to is
-// deleted once this one is completed.
+// one. So it is where the circuit breaker or an alarm may roll back, because the deployment to
+// return to is deleted once this one is completed.
 func (v *View) healthyAfter(d *Deployment) time.Duration {
 	returns := func(o Deployment) bool {
 		return o.ID != d.ID && o.Status != ecs.DeploymentInactive && o.RolloutState == ecs.RolloutCompleted
 	}
-	breaks := v.breaker().Enable && d.RolloutState == ecs.RolloutInProgress
+	breaks := (v.breaker().Enable || v.BakeTime > 0) && d.RolloutState == ecs.RolloutInProgress
 	if breaks && slices.ContainsFunc(v.Deployments, returns) || d.Attempts > 0 {
 		return max(v.HealthyAfter, v.StableAfter)
 	}

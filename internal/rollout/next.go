@@ -184,7 +184,7 @@ func (s *scheduler) stop(t *task, cause Cause) {
 	if cause == CauseUnhealthy {
 		var detail string
 		reason, detail = s.v.failure(t.of, t.Task)
-		t.of.FailedTasks++
+		t.of.addFailures(1)
 		t.of.LastFailureReason = strings.TrimSuffix(reason+": "+detail, ": ")
 		s.tellUnhealthy(t)
 		s.delayReplacement(t, t.of.LastFailureReason)

@@ -18,6 +18,11 @@ func serviceGen() *rapid.Generator[ecs.Service] {
 		sv := service(rapid.IntRange(0, 12).Draw(t, "desired"),
 			rapid.SampledFrom([]int{0, 25, 50, 75, 100}).Draw(t, "min"),
 			rapid.SampledFrom([]int{100, 125, 150, 200, 300}).Draw(t, "max"))
+		if rapid.Bool().Draw(t, "alarms") {
+			sv.DeploymentConfiguration.Alarms = &ecs.DeploymentAlarms{
+				AlarmNames: []string{"slow"}, Enable: true, Rollback: rapid.Bool().Draw(t, "rollback by alarm"),
+			}
+		}
 		sv.HealthCheckGracePeriodSeconds = new(60 * rapid.IntRange(0, 2).Draw(t, "grace"))
 		return withBreaker(sv, &ecs.CircuitBreaker{Enable: rapid.Bool().Draw(t, "breaker"),
 			Rollback: rapid.Bool().Draw(t, "rollback"), ResetOnHealthyTask: new(!rapid.Bool().Draw(t, "keep"))})
@@ -61,9 +66,11 @@ func sceneGen() *rapid.Generator[*scene] {
 			v.Tasks = append(v.Tasks, taskGen(k).Draw(t, "task"))
 		}
 		v.MostStops = mostStops(t)
-		v.Firing = rapid.SampledFrom([][]string{nil, nil, nil, {"slow"}}).Draw(t, "firing")
+		if rapid.IntRange(0, 9).Draw(t, "firing") == 0 {
+			v.Firing = []string{"slow"}
+		}
 		v.BakeTime = rapid.SampledFrom([]time.Duration{0, 0, 5 * time.Minute}).Draw(t, "bake time")
-		v.RollbackRequested = rapid.IntRange(0, 5).Draw(t, "rollback requested") == 0
+		v.RollbackRequested = rapid.IntRange(0, 9).Draw(t, "rollback requested") == 0
 		return v
 	})
 }
@@ -86,6 +93,9 @@ func deploymentGen(k int) *rapid.Generator[Deployment] {
 		d.LastFailure = epoch.Add(time.Duration(rapid.IntRange(-300, 0).Draw(t, "last failure")) * time.Second)
 		if d.RolloutState == ecs.RolloutCompleted {
 			d.CompletedAt = d.CreatedAt
+		}
+		if d.RolloutState == ecs.RolloutInProgress && rapid.Bool().Draw(t, "baking") {
+			d.BakeUntil = epoch.Add(time.Duration(rapid.IntRange(-300, 300).Draw(t, "bake until")) * time.Second)
 		}
 		d.RetryAt = d.LastFailure.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "retry")) * time.Second)
 		if rapid.IntRange(0, 5).Draw(t, "cannot launch") == 0 {
@@ -378,6 +388,45 @@ func TestBreakerRollsBack(t *testing.T) {
 		if d := s.Deployments[0]; len(s.Deployments) != 1 || d.ID != deploymentIDs[0] ||
 			d.RolloutState != ecs.RolloutCompleted || s.live() != sv.DesiredCount {
 			t.Fatalf("ended with %+v\n%+v", s.Deployments, s.Tasks)
+		}
+	})
+}
+
+// A user may ask for a rollback, or an alarm may go off, at any step of a deployment, also while alarms watch it after
+// its tasks have become healthy. The service ends with all tasks of the older revision if the deployment was in
+// progress, and of the newer one otherwise (ecs.md 3.5.3, 3.6).
+func TestRollsBackAtAnyStep(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sv := serviceGen().Draw(t, "service")
+		sv.DesiredCount = max(1, sv.DesiredCount)
+		sv = movable(sv)
+		sv.DeploymentConfiguration.Alarms = &ecs.DeploymentAlarms{
+			AlarmNames: []string{"slow"}, Enable: true, Rollback: true,
+		}
+		s := newSim(sv)
+		s.deploy(deploymentIDs[0], withTargets)
+		if !s.run(50, nil) {
+			t.Fatal("the first deployment does not work")
+		}
+		s.BakeTime = rapid.SampledFrom([]time.Duration{0, time.Minute, 5 * time.Minute}).Draw(t, "bake time")
+		s.deploy(deploymentIDs[1], withTargets)
+		byAlarm, at := rapid.Bool().Draw(t, "by an alarm"), rapid.IntRange(0, 40).Draw(t, "step")
+		want := deploymentIDs[1]
+		for step := range 400 {
+			d := s.deployment(deploymentIDs[1])
+			if step == at && d.Status == ecs.DeploymentPrimary && d.RolloutState == ecs.RolloutInProgress {
+				want, s.BakeTime = deploymentIDs[0], 0
+				if s.RollbackRequested = !byAlarm; byAlarm {
+					s.Firing = []string{"slow"}
+				}
+			}
+			s.step()
+			s.Firing, s.RollbackRequested = nil, false
+			s.pass(20 * time.Second)
+		}
+		if d := s.Deployments[0]; len(s.Deployments) != 1 || d.ID != want || d.RolloutState != ecs.RolloutCompleted ||
+			s.live() != sv.DesiredCount {
+			t.Fatalf("ended with %+v\n%+v, want %s", s.Deployments, s.Tasks, want)
 		}
 	})
 }

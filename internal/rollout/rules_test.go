@@ -302,4 +302,12 @@ func TestBakeTime(t *testing.T) {
 	if d := updated(s.next(d.BakeUntil))["2"]; d.RolloutState != ecs.RolloutCompleted {
 		t.Errorf("after the bake time it becomes %+v", d)
 	}
+	s.Tasks = append(s.Tasks, running("b", "2", func(x *sceneTask) {
+		x.LastStatus, x.DesiredStatus, x.WasHealthy = ecs.Stopped, ecs.Stopped, false
+		x.StopCode, x.StoppedAt = ecs.EssentialContainerExited, epoch
+	}))
+	if d := updated(s.next(d.BakeUntil))["2"]; d.FailedTasks != 1 || d.RolloutState == ecs.RolloutCompleted ||
+		!d.BakeUntil.Equal(s.Deployments[1].BakeUntil.Add(s.BakeTime)) {
+		t.Errorf("after a task failed at the end of the bake time it becomes %+v", d)
+	}
 }

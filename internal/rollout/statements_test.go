@@ -135,7 +135,9 @@ func (s *scene) earlier(by time.Duration) *scene {
 	back(&c.Progress.SteadyAt)
 	for k := range c.Deployments {
 		d := &c.Deployments[k]
-		for _, at := range []*time.Time{&d.CreatedAt, &d.UpdatedAt, &d.CompletedAt, &d.LastFailure, &d.RetryAt} {
+		for _, at := range []*time.Time{
+			&d.CreatedAt, &d.UpdatedAt, &d.CompletedAt, &d.LastFailure, &d.RetryAt, &d.BakeUntil,
+		} {
 			back(at)
 		}
 	}

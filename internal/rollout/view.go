@@ -14,7 +14,7 @@ type View struct {
 	Progress *ecs.ServiceProgress // its deployments are those of Deployments
 	// Deployments are those of the progress, at most one of them PRIMARY.
 	Deployments []Deployment
-	// RollbackRequested is whether a user asked for the end of the deployment that is in progress.
+	// RollbackRequested is whether a user asked to roll back the deployment that is in progress.
 	RollbackRequested bool
 	// Firing names the alarms of the service that are in the state ALARM, if they watch the deployment in progress.
 	// BakeTime is how long they go on watching it after all its tasks have become healthy; 0 if none does (ecs.md

@@ -170,7 +170,7 @@ func (o *oldService) history(svc *ecs.Service, p *ecs.ServiceProgress) []*ecs.Se
 			alone.RolloutStateReason = "ECS deployment " + d.ID + " completed."
 			s.Follow(&ecs.ServiceProgress{Deployments: []ecs.Deployment{alone}}, d.CompletedAt)
 		default:
-			s.Stop("A newer service deployment was started.", all[i+1].CreatedAt)
+			s.Stop(p, "A newer service deployment was started.", all[i+1].CreatedAt)
 		}
 	}
 	return list

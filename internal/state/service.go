@@ -1,6 +1,7 @@
 package state
 
 import (
+	"slices"
 	"time"
 
 	"github.com/berthhq/berth/internal/alarm"
@@ -51,7 +52,7 @@ func (t *Tables) RevisionSummary(p *ecs.ServiceProgress, revisionARN string) ecs
 	return sum
 }
 
-// alarmsOfService returns the ARNs of the alarms that watch the service's deployments.
+// alarmsOfService returns the ARNs of the alarms that watch the service's deployments, each once.
 func alarmsOfService(s *ecs.Service) (arns []string) {
 	names := s.DeploymentConfiguration.Watched().AlarmNames
 	if len(names) == 0 || s.Status == ecs.ServiceInactive {
@@ -64,7 +65,8 @@ func alarmsOfService(s *ecs.Service) (arns []string) {
 	for _, name := range names {
 		arns = append(arns, alarm.ARN(a.Region, a.Account, name))
 	}
-	return arns
+	slices.Sort(arns)
+	return slices.Compact(arns)
 }
 
 // DeploymentAlarms returns the names of the alarms that watch the service's deployments and are in the state ALARM, and
@@ -84,11 +86,15 @@ func (t *Tables) DeploymentAlarms(s *ecs.Service) (firing []string, bake time.Du
 	return firing, bake
 }
 
-// noticesWithin returns the time that an alarm evaluates, or the longest of the alarms in its rule. seen has the ARNs
-// of the alarms that were looked at before.
+// noticesWithin returns the time within which an alarm notices something, or the longest such time of the alarms in its
+// rule. The periods of an alarm begin with the clock, so the first may be almost over when something happens, and an
+// evaluation follows within an interval after a period. seen has the ARNs of the alarms that were looked at before.
 func (t *Tables) noticesWithin(a *alarm.Alarm, seen map[string]bool) time.Duration {
 	seen[a.ARN] = true
-	longest := time.Duration(a.Condition.Periods) * a.Condition.Period
+	var longest time.Duration
+	if c := a.Condition; !a.Composite() {
+		longest = time.Duration(c.Periods+1)*c.Period + c.Interval()
+	}
 	for _, key := range a.Children {
 		if child, ok := t.Alarms.Get(key); ok && !seen[key] {
 			longest = max(longest, t.noticesWithin(child, seen))

@@ -193,8 +193,12 @@ func (a *Answer) deployments(t *state.Tables, svc *ecs.Service, v serviceView, n
 	for _, d := range v.progress.Deployments {
 		if d.RolloutState == ecs.RolloutFailed && d.ID != v.given {
 			a.Failed = true
-			a.add("deployment", "Deployment %s of %s has failed: %s", d.ID,
+			r := a.add("deployment", "Deployment %s of %s has failed: %s", d.ID,
 				arn.LastID(d.Revision.TaskDefinition), or(d.RolloutStateReason, "its tasks did not start."))
+			if d.FailedBy == ecs.FailedByAlarm && d.Status == ecs.DeploymentPrimary {
+				r.Advice = "No more tasks are started for it. Start a new deployment: aws ecs update-service " +
+					"--force-new-deployment"
+			}
 		}
 	}
 	if v.primary == nil {
@@ -204,8 +208,8 @@ func (a *Answer) deployments(t *state.Tables, svc *ecs.Service, v serviceView, n
 	}
 	d := v.primary
 	if now.Before(d.BakeUntil) && d.RolloutState == ecs.RolloutInProgress {
-		a.add("deployment", "All its tasks run. The deployment is completed at %s unless an alarm (%s) goes into "+
-			"ALARM before.", at(d.BakeUntil), strings.Join(svc.DeploymentConfiguration.Watched().AlarmNames, ", "))
+		a.add("deployment", "Alarms (%s) watch the deployment until %s. It is completed then if all its tasks run.",
+			strings.Join(svc.DeploymentConfiguration.Watched().AlarmNames, ", "), at(d.BakeUntil))
 	}
 	if v.failedNow() {
 		a.of(t, v.failed, "Task "+shortTask(v.failed)+" stopped: ")
@@ -232,7 +236,7 @@ func latest(t *state.Tables, d *ecs.ServiceDeployment) *Latest {
 	return &Latest{
 		TaskDefinition: revision(t, d.TargetServiceRevision.ARN), Status: d.Status,
 		StatusReason: d.StatusReason, FailedTasks: d.FailedTasks, LastFailure: d.LastFailureReason,
-		StartedAt: d.StartedAt, FinishedAt: d.FinishedAt,
+		StoppedByUser: d.FailedBy == ecs.FailedByRequest, StartedAt: d.StartedAt, FinishedAt: d.FinishedAt,
 	}
 }
 
@@ -252,20 +256,20 @@ func (a *Answer) rolledBack(t *state.Tables, v serviceView) {
 		return
 	}
 	a.Failed, a.RolledBack = true, true
-	to, failed := revision(t, d.Rollback.ServiceRevisionARN), "failed"
-	if d.FailedBy == ecs.FailedByRequest {
-		failed = "was stopped by a user"
+	to, end := revision(t, d.Rollback.ServiceRevisionARN), "failed"
+	if a.Latest.StoppedByUser {
+		end = "was stopped by a user"
 	}
 	switch d.Status {
 	case ecs.ServiceDeploymentRollbackSuccessful:
 		a.add("deployment", "Its latest deployment, of %s, %s and was rolled back to %s at %s: %s",
-			a.Latest.TaskDefinition, failed, to, at(d.FinishedAt), d.Rollback.Reason)
+			a.Latest.TaskDefinition, end, to, at(d.FinishedAt), d.Rollback.Reason)
 	case ecs.ServiceDeploymentRollbackFailed:
 		a.add("deployment", "Its latest deployment, of %s, %s, and the rollback to %s failed: %s",
-			a.Latest.TaskDefinition, failed, to, d.StatusReason)
+			a.Latest.TaskDefinition, end, to, d.StatusReason)
 	default:
 		a.add("deployment", "Its latest deployment, of %s, %s and is being rolled back to %s: %s",
-			a.Latest.TaskDefinition, failed, to, d.Rollback.Reason)
+			a.Latest.TaskDefinition, end, to, d.Rollback.Reason)
 	}
 	if d.LastFailureReason != "" {
 		a.add("deployment", "%d of its tasks failed, the last one because: %s.", d.FailedTasks, d.LastFailureReason)

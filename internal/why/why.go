@@ -48,6 +48,7 @@ type Latest struct {
 	StatusReason   string `json:",omitempty"`
 	FailedTasks    int    `json:",omitempty"`
 	LastFailure    string `json:",omitempty"` // why the last of them failed
+	StoppedByUser  bool   `json:",omitempty"` // a user asked for its rollback
 	StartedAt      time.Time
 	FinishedAt     time.Time `json:",omitzero"`
 }

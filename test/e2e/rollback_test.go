@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -45,14 +46,24 @@ func TestRollbacksLoseNoRequest(t *testing.T) {
 	s.becomes(t, "SUCCESSFUL")
 	load := harness.Visit(url, 4)
 	next := s.define(t, "web", answering(probe, "new"), nil)
+	// alone waits until the tasks of the new revision are the only ones, and the deployment is not completed yet.
+	alone := func() {
+		t.Helper()
+		harness.Until(t, time.Minute, "the new tasks are alone", func() string {
+			v := s.service(t, "web")
+			if len(v.Deployments) == 2 && v.Deployments[0].RunningCount == 2 && v.Deployments[1].RunningCount == 0 {
+				return ""
+			}
+			return fmt.Sprint(v.Deployments)
+		})
+	}
 	serves := func(want string) {
 		t.Helper()
-		harness.Until(t, time.Minute, want+" answers", func() string {
+		for range 8 {
 			if a := get(t, url); a.status != http.StatusOK || a.body != want {
-				return a.body + " answers"
+				t.Errorf("%q answers (%d), want %q", a.body, a.status, want)
 			}
-			return ""
-		})
+		}
 	}
 
 	s.Ask(t, "monitoring", "PutMetricAlarm", form{
@@ -65,7 +76,7 @@ func TestRollbacksLoseNoRequest(t *testing.T) {
 			"alarmNames": list{"errors"}, "enable": true, "rollback": true,
 		}},
 	}, nil)
-	serves("new")
+	alone()
 	s.becomes(t, "IN_PROGRESS") // the alarm watches it
 	arn, _ := s.latestDeployment(t)
 	s.Call(t, "ecs", "StopServiceDeployment", object{"serviceDeploymentArn": arn}, nil)
@@ -73,7 +84,7 @@ func TestRollbacksLoseNoRequest(t *testing.T) {
 	serves("old")
 
 	s.Call(t, "ecs", "UpdateService", object{"cluster": cluster, "service": "web", "taskDefinition": next}, nil)
-	serves("new")
+	alone()
 	s.Ask(t, "monitoring", "SetAlarmState", form{
 		"AlarmName": "errors", "StateValue": "ALARM", "StateReason": "a test",
 	})

@@ -57,8 +57,11 @@ func (s server) serve(t *testing.T, name, taskDefinition, targetGroup string, de
 // service is a service as DescribeServices returns it.
 type service struct {
 	RunningCount, DesiredCount int
-	Deployments                []struct{ RolloutState, TaskDefinition string }
-	Events                     []struct{ Message string }
+	Deployments                []struct {
+		RolloutState, TaskDefinition string
+		RunningCount                 int
+	}
+	Events []struct{ Message string }
 }
 
 func (s server) service(t *testing.T, name string) service {

@@ -212,6 +212,11 @@ func TestAttachAndDetach(t *testing.T) {
 		i.Tags.Map()["aws:autoscaling:groupName"] != "g" {
 		t.Errorf("attached: %+v, desired %d", i.Scaling, d.theGroup().Desired)
 	}
+	twice := d.call("DetachInstances AutoScalingGroupName=g InstanceIds.member.1=i-2 InstanceIds.member.2=i-2 " +
+		"ShouldDecrementDesiredCapacity=true")
+	if !strings.Contains(twice, "The instance i-2 is named more than once.") || d.theGroup().Desired != 2 {
+		t.Errorf("detaching an instance twice: %s, desired %d", twice, d.theGroup().Desired)
+	}
 	out := d.ok("DetachInstances AutoScalingGroupName=g InstanceIds.member.1=i-2 ShouldDecrementDesiredCapacity=true")
 	if i := d.instance("i-2"); i.Scaling.Member() || d.theGroup().Desired != 1 ||
 		i.Desired != fleet.Running || i.Tags.Map()["aws:autoscaling:groupName"] != "" {

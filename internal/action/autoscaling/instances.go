@@ -242,6 +242,9 @@ func (a *api) detachInstances(
 		from := g.Desired
 		leaving, counted := make([]*fleet.Instance, len(in.InstanceIds)), 0
 		for n, id := range in.InstanceIds {
+			if slices.Contains(in.InstanceIds[:n], id) {
+				return invalid("The instance %s is named more than once.", id)
+			}
 			i, err := memberOf(&tx.Tables, call, g, id)
 			if err != nil {
 				return err

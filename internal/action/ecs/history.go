@@ -93,13 +93,21 @@ func (a *api) describeServiceDeployments(
 	snap := a.store.View()
 	out := &shape.DescribeServiceDeploymentsOutput{}
 	for _, key := range in.ServiceDeploymentArns {
-		if d, ok := snap.ServiceDeployments.Get(key); ok {
+		d, ok := snap.ServiceDeployments.Get(key)
+		if ok && known(&snap.Tables, d.ServiceARN, ecs.ServiceActive, ecs.ServiceDraining) {
 			out.ServiceDeployments = append(out.ServiceDeployments, answerServiceDeployment(&snap.Tables, d))
 		} else {
 			out.Failures = append(out.Failures, missing(key))
 		}
 	}
 	return out, nil
+}
+
+// known reports whether a service is there with one of the statuses. The history of a service is deleted with it
+// (ecs.md 3.6), although the rows stay as long as the service itself can be described.
+func known(t *state.Tables, serviceARN string, statuses ...string) bool {
+	s, ok := t.Services.Get(serviceARN)
+	return ok && slices.Contains(statuses, s.Status)
 }
 
 // checkHistory refuses a list of ARNs that is empty or too long, and ARNs that are not of the type, or of another
@@ -131,10 +139,10 @@ func checkHistoryARN(call *awswire.Call, resourceType, key string) error {
 
 // answerServiceDeployment gives a service deployment with the counts of the moment, or those of its end.
 func answerServiceDeployment(t *state.Tables, d *ecs.ServiceDeployment) shape.ServiceDeployment {
-	now := *d
+	counted := *d
 	if !d.Ended() {
 		progress := t.Progress(d.ServiceARN)
-		now.Count(func(arn string) ecs.ServiceRevisionSummary { return t.RevisionSummary(progress, arn) })
+		counted.Count(func(arn string) ecs.ServiceRevisionSummary { return t.RevisionSummary(progress, arn) })
 	}
 	out := shape.ServiceDeployment{
 		ServiceDeploymentArn: &d.ServiceDeploymentARN, ServiceArn: &d.ServiceARN, ClusterArn: &d.ClusterARN,
@@ -142,9 +150,9 @@ func answerServiceDeployment(t *state.Tables, d *ecs.ServiceDeployment) shape.Se
 		FinishedAt: request.Optional(d.FinishedAt), StoppedAt: request.Optional(d.StoppedAt),
 		Status: d.Status, StatusReason: request.Optional(d.StatusReason),
 		DeploymentConfiguration:  answerDeploymentConfiguration(d.DeploymentConfiguration),
-		DeploymentCircuitBreaker: answerBreaker(t, &now),
-		SourceServiceRevisions:   request.Answers(now.SourceServiceRevisions, answerSummary),
-		TargetServiceRevision:    new(answerSummary(now.TargetServiceRevision)),
+		DeploymentCircuitBreaker: answerBreaker(t, &counted),
+		SourceServiceRevisions:   request.Answers(counted.SourceServiceRevisions, answerSummary),
+		TargetServiceRevision:    new(answerSummary(counted.TargetServiceRevision)),
 	}
 	if a := d.DeploymentConfiguration.Alarms; a != nil {
 		out.Alarms = &shape.ServiceDeploymentAlarms{
@@ -171,9 +179,12 @@ func answerBreaker(t *state.Tables, d *ecs.ServiceDeployment) *shape.ServiceDepl
 		failed = max(failed, target.FailedTasks)
 	}
 	b := d.DeploymentConfiguration.Breaker()
+	desired := d.TargetServiceRevision.RequestedTaskCount
+	for _, source := range d.SourceServiceRevisions {
+		desired = max(desired, source.RequestedTaskCount) // the target's is lower after a rollback
+	}
 	return &shape.ServiceDeploymentCircuitBreaker{
-		Status: d.BreakerStatus(), FailureCount: new(int32(failed)),
-		Threshold: new(int32(b.Threshold(d.TargetServiceRevision.RequestedTaskCount))),
+		Status: d.BreakerStatus(), FailureCount: new(int32(failed)), Threshold: new(int32(b.Threshold(desired))),
 	}
 }
 
@@ -186,7 +197,8 @@ func (a *api) describeServiceRevisions(
 	snap := a.store.View()
 	out := &shape.DescribeServiceRevisionsOutput{}
 	for _, key := range in.ServiceRevisionArns {
-		if r, ok := snap.ServiceRevisions.Get(key); ok {
+		r, ok := snap.ServiceRevisions.Get(key)
+		if ok && known(&snap.Tables, r.ServiceARN, ecs.ServiceActive, ecs.ServiceDraining) {
 			out.ServiceRevisions = append(out.ServiceRevisions, answerServiceRevision(&snap.Tables, r))
 		} else {
 			out.Failures = append(out.Failures, missing(key))
@@ -235,13 +247,15 @@ func (a *api) stopServiceDeployment(
 			return conflict("The service deployment has ended: it is %s.", d.Status)
 		case d.Status != ecs.ServiceDeploymentInProgress:
 			return nil // a rollback is under way
-		case tx.Progress(d.ServiceARN).LastCompleted() == nil:
-			return conflict("The service deployment cannot be rolled back: no deployment of the service " +
-				"has completed before it.")
+		case !known(&tx.Tables, d.ServiceARN, ecs.ServiceActive):
+			return conflict("The service is being deleted.")
+		case !tx.Progress(d.ServiceARN).CanRollBack():
+			return conflict("The service deployment cannot be rolled back: " +
+				"no completed deployment is left to return to.")
 		}
-		asked := *d
-		asked.RequestRollback(call.Now)
-		tx.ServiceDeployments.Put(&asked)
+		stopping := *d
+		stopping.RequestRollback(call.Now)
+		tx.ServiceDeployments.Put(&stopping)
 		return nil
 	})
 	return &shape.StopServiceDeploymentOutput{ServiceDeploymentArn: in.ServiceDeploymentArn}, err

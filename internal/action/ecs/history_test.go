@@ -87,13 +87,33 @@ func TestHistory(t *testing.T) {
 		"serviceDeployments.0.sourceServiceRevisions.0.arn", shown.at("serviceDeployments.1.targetServiceRevision.arn"),
 		"serviceDeployments.0.rollback", "absent")
 
-	old, new := shown.text("serviceDeployments.1.targetServiceRevision.arn"),
+	before, after := shown.text("serviceDeployments.1.targetServiceRevision.arn"),
 		shown.text("serviceDeployments.0.targetServiceRevision.arn")
-	d.ok("DescribeServiceRevisions", `{'serviceRevisionArns': ['%s', '%s', '%s1']}`, old, new, revisionPrefix).
+	d.ok("DescribeServiceRevisions", `{'serviceRevisionArns': ['%s', '%s', '%s1']}`, before, after, revisionPrefix).
 		is("serviceRevisions.0.taskDefinition", "'"+first+"'", "serviceRevisions.1.taskDefinition", "'"+second+"'",
 			"serviceRevisions.0.launchType", "'EC2'", "serviceRevisions.0.createdAt", "1782907200",
 			"serviceRevisions.0.containerImages", "[{'containerName':'web','image':'web'}]",
 			"failures", "[{'arn':'"+revisionPrefix+"1','reason':'MISSING'}]")
+
+	// An update that starts no deployment changes the one in progress, and none that has ended.
+	d.ok("UpdateService", `{'service': 's', 'deploymentConfiguration': {'alarms': {'alarmNames': ['slow', 'errors'], `+
+		`'enable': true, 'rollback': true}}}`)
+	d.ok("DescribeServiceDeployments", `{'serviceDeploymentArns': ['%s', '%s']}`, both[0], both[1]).
+		is("serviceDeployments.0.alarms", "{'alarmNames':['slow','errors'],'status':'MONITORING'}",
+			"serviceDeployments.0.deploymentConfiguration.alarms.rollback", "true",
+			"serviceDeployments.1.alarms", "absent")
+
+	d.ok("DeleteService", `{'service': 's', 'force': true}`)
+	d.refused("ConflictException: The service is being deleted.", "StopServiceDeployment",
+		`{'serviceDeploymentArn': '%s'}`, both[0])
+	d.put(func(tx *state.Tx) {
+		s, _ := tx.Services.Get(prefix + "service/default/s")
+		gone := *s
+		gone.Status = ecs.ServiceInactive
+		tx.Services.Put(&gone)
+	})
+	d.ok("DescribeServiceDeployments", `{'serviceDeploymentArns': ['%s']}`, both[0]).
+		is("serviceDeployments", "[]", "failures", "[{'arn':'"+both[0]+"','reason':'MISSING'}]")
 }
 
 func TestStopServiceDeployment(t *testing.T) {
@@ -105,8 +125,8 @@ func TestStopServiceDeployment(t *testing.T) {
 		return key, "{'serviceDeploymentArn': '" + key + "'"
 	}
 	_, input := stop()
-	d.refused("ConflictException: The service deployment cannot be rolled back: no deployment of the service has "+
-		"completed before it.", "StopServiceDeployment", "%s}", input)
+	d.refused("ConflictException: The service deployment cannot be rolled back: no completed deployment is left "+
+		"to return to.", "StopServiceDeployment", "%s}", input)
 	d.complete()
 	d.refused("ConflictException: The service deployment has ended: it is SUCCESSFUL.", "StopServiceDeployment",
 		"%s}", input)

@@ -46,8 +46,11 @@ func (a *api) updateService(
 			return client("TaskDefinition is inactive") // ecs.md 1.4.2
 		}
 		tx.Services.Put(&s)
-		if redeploy {
+		switch {
+		case redeploy:
 			deploy.Start(tx, &s, rev, ids, call.Now)
+		case in.DeploymentConfiguration != nil:
+			deploy.Reconfigure(tx, &s, call.Now)
 		}
 		out = answerService(&tx.Tables, &s, true)
 		return nil

@@ -127,23 +127,23 @@ func watched(rollback bool) func(*ecs.Service) {
 	}
 }
 
-// An alarm that goes into ALARM during a deployment makes it fail. The deployment is watched for as long as the alarm
-// evaluates after its tasks run (ecs.md 3.5.3).
+// An alarm that goes into ALARM during a deployment makes it fail. The deployment is watched until the alarm
+// has noticed what happened when its tasks began to run (ecs.md 3.5.3).
 func TestAlarmsOfDeployments(t *testing.T) {
 	for _, rollback := range []bool{true, false} {
 		run(t, func(w *world) {
 			w.instance("a", "us-east-1a")
 			w.alarm(scaling.OK)
 			w.service(2, watched(rollback))
-			settle(4 * time.Minute)
+			settle(6 * time.Minute)
 			if d := w.latest(); d.Status != ecs.ServiceDeploymentInProgress ||
 				d.AlarmStatus() != ecs.MonitorMonitoring {
-				t.Errorf("%s, alarms %s after four minutes of five", d.Status, d.AlarmStatus())
+				t.Errorf("%s, alarms %s after six minutes of seven", d.Status, d.AlarmStatus())
 			}
-			settle(2 * time.Minute)
+			settle(time.Minute + 10*time.Second)
 			first := w.latest()
 			if first.Status != ecs.ServiceDeploymentSuccessful || first.AlarmStatus() != ecs.MonitorComplete {
-				t.Errorf("%s, alarms %s after six minutes", first.Status, first.AlarmStatus())
+				t.Errorf("%s, alarms %s after seven minutes", first.Status, first.AlarmStatus())
 			}
 			w.deploy()
 			settle(time.Minute)
@@ -160,6 +160,28 @@ func TestAlarmsOfDeployments(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An alarm does not make a completed deployment fail that is set back to in progress: there is nothing to return to.
+func TestAlarmAfterADeployment(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.alarm(scaling.OK)
+		w.service(1, watched(true))
+		settle(7*time.Minute + 2*time.Second)
+		if d := w.latest(); d.Status != ecs.ServiceDeploymentSuccessful {
+			t.Fatalf("%+v, want a success", d)
+		}
+		for task := range w.store.View().Tasks.All() {
+			w.exit(task)
+		}
+		w.alarm(scaling.InAlarm)
+		settle(2 * time.Minute)
+		running := w.running(func(*ecs.Task) string { return "all" })["all"]
+		if d := w.latest(); d.FailedBy != "" || running != 1 {
+			t.Errorf("%s by %q, %d tasks run", d.Status, d.FailedBy, running)
+		}
+	})
 }
 
 // A deployment that starts while an alarm is in ALARM ignores the alarms.

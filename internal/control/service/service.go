@@ -130,9 +130,12 @@ func servicesOf(s *state.Snapshot, clusterARN string) (keys []string) {
 	return keys
 }
 
+// servicesOfAlarm returns the services with a deployment in progress that an alarm watches.
 func servicesOfAlarm(s *state.Snapshot, alarmARN string) (keys []string) {
 	for svc := range s.Services.By(state.ServicesByAlarm, alarmARN) {
-		keys = append(keys, svc.ServiceARN)
+		if d := s.LatestDeployment(svc.ServiceARN); d != nil && d.Status == ecs.ServiceDeploymentInProgress {
+			keys = append(keys, svc.ServiceARN)
+		}
 	}
 	return keys
 }

@@ -78,7 +78,6 @@ func (s *step) follow(change func(*ecs.ServiceDeployment) bool) {
 		return
 	}
 	if d.Ended() {
-		d.DeploymentConfiguration = s.svc.DeploymentConfiguration
 		d.Count(s.summary)
 	}
 	s.tx.ServiceDeployments.Put(&d)
@@ -154,7 +153,7 @@ func (s *step) finishDeletion() {
 		if d.Ended() {
 			return false
 		}
-		d.Stop("The service was deleted.", s.now)
+		d.Stop(&s.progress, "The service was deleted.", s.now)
 		return true
 	})
 }

@@ -23,7 +23,9 @@ func (c *Controller) view(t *state.Tables, svc *ecs.Service, now time.Time) roll
 	}
 	if latest := t.LatestDeployment(svc.ServiceARN); latest != nil {
 		v.RollbackRequested = latest.Status == ecs.ServiceDeploymentRollbackRequested
-		if latest.Status == ecs.ServiceDeploymentInProgress && !latest.AlarmsIgnored {
+		// A deployment that was completed once, and was set back to in progress, has no other to return to.
+		first := v.Progress.Primary() != nil && v.Progress.Primary().CompletedAt.IsZero()
+		if latest.Status == ecs.ServiceDeploymentInProgress && !latest.AlarmsIgnored && first {
 			v.Firing, v.BakeTime = t.DeploymentAlarms(svc)
 		}
 	}
