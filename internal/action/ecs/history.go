@@ -90,22 +90,31 @@ func (a *api) describeServiceDeployments(
 		in.ServiceDeploymentArns); err != nil {
 		return nil, err
 	}
-	snap := a.store.View()
+	t := &a.store.View().Tables
 	out := &shape.DescribeServiceDeploymentsOutput{}
-	for _, key := range in.ServiceDeploymentArns {
-		d, ok := snap.ServiceDeployments.Get(key)
-		if ok && known(&snap.Tables, d.ServiceARN, ecs.ServiceActive, ecs.ServiceDraining) {
-			out.ServiceDeployments = append(out.ServiceDeployments, answerServiceDeployment(&snap.Tables, d))
-		} else {
-			out.Failures = append(out.Failures, missing(key))
-		}
-	}
+	out.ServiceDeployments, out.Failures = describe(t, t.ServiceDeployments, in.ServiceDeploymentArns,
+		func(d *ecs.ServiceDeployment) string { return d.ServiceARN }, answerServiceDeployment)
 	return out, nil
 }
 
-// known reports whether a service is there with one of the statuses. The history of a service is deleted with it
-// (ecs.md 3.6), although the rows stay as long as the service itself can be described.
-func known(t *state.Tables, serviceARN string, statuses ...string) bool {
+// describe answers the rows of a table with the given ARNs. The history of a service is deleted with it (ecs.md 3.6):
+// its rows are MISSING then, although they stay as long as the service itself can be described.
+func describe[R, S any](
+	t *state.Tables, table state.Table[R], arns []string, serviceOf func(*R) string, answer func(*state.Tables, *R) S,
+) (found []S, failures []shape.Failure) {
+	for _, key := range arns {
+		row, ok := table.Get(key)
+		if ok && hasStatus(t, serviceOf(row), ecs.ServiceActive, ecs.ServiceDraining) {
+			found = append(found, answer(t, row))
+		} else {
+			failures = append(failures, missing(key))
+		}
+	}
+	return found, failures
+}
+
+// hasStatus reports whether a service exists and has one of the statuses.
+func hasStatus(t *state.Tables, serviceARN string, statuses ...string) bool {
 	s, ok := t.Services.Get(serviceARN)
 	return ok && slices.Contains(statuses, s.Status)
 }
@@ -194,16 +203,10 @@ func (a *api) describeServiceRevisions(
 	if err := checkHistory(call, "serviceRevisionArns", ecs.TypeServiceRevision, in.ServiceRevisionArns); err != nil {
 		return nil, err
 	}
-	snap := a.store.View()
+	t := &a.store.View().Tables
 	out := &shape.DescribeServiceRevisionsOutput{}
-	for _, key := range in.ServiceRevisionArns {
-		r, ok := snap.ServiceRevisions.Get(key)
-		if ok && known(&snap.Tables, r.ServiceARN, ecs.ServiceActive, ecs.ServiceDraining) {
-			out.ServiceRevisions = append(out.ServiceRevisions, answerServiceRevision(&snap.Tables, r))
-		} else {
-			out.Failures = append(out.Failures, missing(key))
-		}
-	}
+	out.ServiceRevisions, out.Failures = describe(t, t.ServiceRevisions, in.ServiceRevisionArns,
+		func(r *ecs.ServiceRevision) string { return r.ServiceARN }, answerServiceRevision)
 	return out, nil
 }
 
@@ -247,7 +250,7 @@ func (a *api) stopServiceDeployment(
 			return conflict("The service deployment has ended: it is %s.", d.Status)
 		case d.Status != ecs.ServiceDeploymentInProgress:
 			return nil // a rollback is under way
-		case !known(&tx.Tables, d.ServiceARN, ecs.ServiceActive):
+		case !hasStatus(&tx.Tables, d.ServiceARN, ecs.ServiceActive):
 			return conflict("The service is being deleted.")
 		case !tx.Progress(d.ServiceARN).CanRollBack():
 			return conflict("The service deployment cannot be rolled back: " +
