@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -84,4 +85,15 @@ func (l *Load) Stop() (answers map[string]int, failures []Failure) {
 	close(l.stop)
 	l.all.Wait()
 	return l.answers, l.failures
+}
+
+// LosesNothing ends the clients and fails the test if a request failed. It returns how often each body was the answer.
+func (l *Load) LosesNothing(t testing.TB) (answers map[string]int) {
+	t.Helper()
+	answers, failures := l.Stop()
+	t.Logf("answers: %v", answers)
+	for _, f := range failures[:min(10, len(failures))] {
+		t.Errorf("one of %d failures: %s", len(failures), f)
+	}
+	return answers
 }
