@@ -7,12 +7,13 @@ import (
 	"bufio"
 	"bytes"
 	_ "embed"
-	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Plain returns the path of a working AWS CLI, or "". A CLI whose Python is missing does not count.
@@ -33,19 +34,25 @@ var Plain = sync.OnceValue(func() string {
 // Forking returns the path of a program named aws that behaves like Plain, and runs each command in a fork of one
 // process. That process ends with this one. If the CLI is not a Python script, or if that Python cannot load it,
 // Forking returns what Plain returns.
-var Forking = sync.OnceValue(func() string {
-	plain := Plain()
-	script, err := os.ReadFile(plain)
-	line, _, _ := strings.Cut(string(script), "\n")
-	python, found := strings.CutPrefix(line, "#!")
-	if err != nil || !found || !strings.Contains(python, "python") {
-		return plain
-	}
-	path, err := start(strings.TrimSpace(python))
+func Forking() string {
+	path, err := forking()
 	if err != nil {
-		return plain
+		return Plain()
 	}
 	return path
+}
+
+var forking = sync.OnceValues(func() (string, error) {
+	script, err := os.ReadFile(Plain())
+	if err != nil {
+		return "", err
+	}
+	line, _, _ := strings.Cut(string(script), "\n")
+	python, found := strings.CutPrefix(line, "#!")
+	if !found || !strings.Contains(python, "python") {
+		return "", fmt.Errorf("%s is not a Python script", Plain())
+	}
+	return start(strings.TrimSpace(python))
 })
 
 //go:embed serve.py
@@ -78,11 +85,15 @@ func start(python string) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
+	var problems bytes.Buffer
+	cmd.Stderr, cmd.WaitDelay = &problems, time.Second
 	if err := cmd.Start(); err != nil {
 		return "", err
 	}
-	if ready, err := bufio.NewReader(out).ReadString('\n'); err != nil || ready != "ready\n" {
-		return "", errors.Join(err, cmd.Wait())
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		cmd.Process.Kill() // it may have ended already
+		cmd.Wait()         // it was killed
+		return "", fmt.Errorf("the process that loads the AWS CLI prints %q, not \"ready\": %s", line, &problems)
 	}
 	go cmd.Wait() // without it, the standard input would be closed when cmd is collected as garbage
 	return path, nil

@@ -17,11 +17,11 @@ import (
 // is 1.
 func both(t *testing.T) []string {
 	t.Helper()
-	if Plain() == "" || Forking() == Plain() {
+	if _, err := forking(); err != nil {
 		if os.Getenv("BERTH_CI") == "1" {
-			t.Fatalf("the AWS CLI %q does not run in forks", Plain())
+			t.Fatalf("the AWS CLI %q does not run in forks: %v", Plain(), err)
 		}
-		t.Skip("there is no AWS CLI in Python")
+		t.Skipf("there is no AWS CLI in Python: %v", err)
 	}
 	return []string{Plain(), Forking()}
 }
@@ -30,34 +30,50 @@ func both(t *testing.T) []string {
 func TestForkingIsLikePlain(t *testing.T) {
 	programs := both(t)
 	runtime.GC() // what is collected must not end the process
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "config"), []byte("[default]\nregion = eu-west-9\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
 		args, stdin string
 		env         []string
-		want        string
+		want        string // in what the first one prints
 		code        int
 	}{
 		{"configure get region", "", nil, "eu-west-9\n", 0},
 		{"configure get region", "", []string{"AWS_PROFILE=none"}, "The config profile (none) could not be found", 255},
 		{"ecs nothing", "", nil, "Invalid choice", 252},
-		{"configure", "a\n\n\n\n", []string{"AWS_CONFIG_FILE=" + dir + "/config",
-			"AWS_SHARED_CREDENTIALS_FILE=" + dir + "/credentials"},
+		{"configure", "a\n\n\n\n", []string{"AWS_SHARED_CREDENTIALS_FILE=./credentials"},
 			"Default region name [eu-west-9]: Default output format [None]: ", 0},
 	} {
-		for _, program := range programs {
+		var results [2]result
+		for i, program := range programs {
+			dir := t.TempDir()
+			text := []byte("[default]\nregion = eu-west-9\n")
+			if err := os.WriteFile(filepath.Join(dir, "config"), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
 			cmd := exec.Command(program, strings.Fields(c.args)...)
 			cmd.Dir, cmd.Stdin = dir, strings.NewReader(c.stdin)
-			cmd.Env = append(os.Environ(), append([]string{"AWS_CONFIG_FILE=config"}, c.env...)...)
-			out, _ := cmd.CombinedOutput() // the exit code says it too
-			if cmd.ProcessState.ExitCode() != c.code || !bytes.Contains(out, []byte(c.want)) {
-				t.Errorf("%s %s: exit code %d, want %d; it prints\n%s\nwant %s", program, c.args,
-					cmd.ProcessState.ExitCode(), c.code, out, c.want)
-			}
+			cmd.Env = append(os.Environ(), append([]string{"AWS_CONFIG_FILE=./config"}, c.env...)...)
+			results[i] = runs(cmd)
+		}
+		if got := results[0]; got.code != c.code || !strings.Contains(got.stdout+got.stderr, c.want) {
+			t.Errorf("%s: %+v, want exit code %d and %q", c.args, got, c.code, c.want)
+		}
+		if results[1] != results[0] {
+			t.Errorf("%s: in a fork %+v\nwant %+v", c.args, results[1], results[0])
 		}
 	}
+}
+
+// result is what a command prints and returns.
+type result struct {
+	stdout, stderr string
+	code           int
+}
+
+func runs(cmd *exec.Cmd) result {
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	_ = cmd.Run() // the exit code says it too
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
 // A command that is killed makes no more calls.
@@ -71,12 +87,19 @@ func TestKilledCommandEnds(t *testing.T) {
 	cmd := exec.Command(program, "ecs", "list-clusters", "--endpoint-url", "http://"+l.Addr().String())
 	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b", "AWS_DEFAULT_REGION=us-east-1",
 		"AWS_CONFIG_FILE=/dev/null")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := l.Accept()
 	if err != nil {
-		t.Fatal(err)
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()
+		t.Fatalf("the command makes no call: %v; it prints %q", err, &stderr)
 	}
 	defer conn.Close()
 	if err := cmd.Process.Kill(); err != nil {

@@ -15,6 +15,8 @@ try:
     while text:
         text = text[conn.send(text):]
     code = conn.recv(1)
+    if not code:
+        print("aws: the command could not be run, or it is not known how it ended", file=sys.stderr)
 except OSError as e:
     code = b""
     print("aws:", e, file=sys.stderr)
