@@ -128,12 +128,15 @@ func (s *stage) ask(n int, edit ...func(*ecs.Task)) (arns []string) {
 }
 
 // register adds a container instance of 1024 CPU units, as dispatch does.
-func (s *stage) register(name, provider string) string {
+func (s *stage) register(name, provider string, edit ...func(*ecs.ContainerInstance)) string {
 	s.t.Helper()
 	ci := &ecs.ContainerInstance{ContainerInstanceARN: prefix + "container-instance/c/" + name, ClusterARN: clusterARN,
 		EC2InstanceID: name, Status: ecs.InstanceActive, AgentConnected: true, CapacityProviderName: provider,
 		Registered: ecs.Resources{CPU: 1024, Memory: 2048},
 		Attributes: []ecs.Attribute{{Name: ecs.AttributeZone, Value: "us-east-1a"}}}
+	for _, e := range edit {
+		e(ci)
+	}
 	s.put(func(tx *state.Tx) { tx.ContainerInstances.Put(ci) })
 	return ci.ContainerInstanceARN
 }

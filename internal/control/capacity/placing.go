@@ -70,24 +70,49 @@ func (p *placing) All(s *state.Snapshot) (keys []string) {
 func (p *placing) Step(tx *state.Tx, clusterARN string, m control.Moment) (time.Duration, error) {
 	all := groups(&tx.Tables, clusterARN)
 	p.plan(&tx.Tables, clusterARN, all)
-	var again time.Duration
-	for k, g := range all {
-		placed, why := g.place(tx)
-		if after := all[k+1:]; placed < len(g.on) && slices.ContainsFunc(after, (*group).short) {
-			p.plan(&tx.Tables, clusterARN, after) // the group leaves them the room that it does not use
+	var short, failed []*group
+	for _, g := range all {
+		switch isShort := g.short(); {
+		case !g.place(tx):
+			failed = append(failed, g)
+		case isShort:
+			short = append(short, g)
 		}
-		for _, task := range g.tasks[placed:] {
-			if wait := task.CreatedAt.Add(ecs.ProvisioningTimeout).Sub(m.Now); wait > 0 {
-				if again == 0 || wait < again {
-					again = wait
-				}
-				continue
-			}
-			text := "TaskFailedToStart: " + reason(&tx.Tables, task, why)
-			tx.Tasks.Put(task.Stop(ecs.TaskFailedToStart, text, m.Now))
+	}
+	if len(failed) > 0 && len(short) > 0 {
+		p.share(tx, clusterARN, short, failed)
+	}
+	var again time.Duration
+	for _, g := range all {
+		if wait := g.expire(tx, m.Now); wait > 0 && (again == 0 || wait < again) {
+			again = wait
 		}
 	}
 	return again, nil
+}
+
+// share gives the room of groups that failed to those that are short of it, in a second plan. Groups in the subnets of
+// those that failed come last, since they may fail for the same reason. There is no third plan, so that the cost does
+// not grow with the number of groups that fail: if a group of the second plan fails too, its room stays free until
+// another step finds the group placed or stopped, or more room.
+func (p *placing) share(tx *state.Tx, clusterARN string, short, failed []*group) {
+	full := make(map[string]bool)
+	for _, g := range failed {
+		for _, id := range g.subnets() {
+			full[id] = true
+		}
+	}
+	last := func(g *group) int {
+		if slices.ContainsFunc(g.subnets(), func(id string) bool { return full[id] }) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(short, func(a, b *group) int { return last(a) - last(b) })
+	p.plan(&tx.Tables, clusterARN, short)
+	for _, g := range short {
+		g.place(tx)
+	}
 }
 
 // alike is equal for tasks with the same requirements, which therefore fit on the same instances.
@@ -95,7 +120,7 @@ type alike struct{ service, definition, group, provider, own string }
 
 // group has tasks that are alike, and the plan for them.
 type group struct {
-	tasks []*ecs.Task // in the order in which they are placed
+	tasks []*ecs.Task // those that are not placed yet, in the order in which they are placed
 	spec  launch.Spec
 	on    []string      // the ARNs of the container instances for the first tasks
 	why   sched.Failure // why the next task has none
@@ -103,6 +128,14 @@ type group struct {
 
 // short reports whether the plan has no container instance for some of the tasks.
 func (g *group) short() bool { return len(g.on) < len(g.tasks) }
+
+// subnets returns the ids of the subnets in which the tasks get addresses.
+func (g *group) subnets() []string {
+	if n := g.spec.NetworkConfiguration; n != nil && n.AwsvpcConfiguration != nil {
+		return n.AwsvpcConfiguration.Subnets
+	}
+	return nil
+}
 
 // groups divides the tasks of a cluster that wait into groups. The groups are in the order of their oldest tasks.
 func groups(t *state.Tables, clusterARN string) (all []*group) {
@@ -151,19 +184,36 @@ func (p *placing) plan(t *state.Tables, clusterARN string, all []*group) {
 	}
 }
 
-// place writes the tasks of the group as the plan has them. It returns how many it has placed, and why the next one
-// cannot be placed.
-func (g *group) place(tx *state.Tx) (placed int, why sched.Failure) {
+// place writes the tasks of the group as the plan has them, and removes them from the group. It returns false if one of
+// them cannot be placed; why is then the reason.
+func (g *group) place(tx *state.Tx) bool {
 	for _, instanceARN := range g.on {
 		ci, _ := tx.ContainerInstances.Get(instanceARN)
-		n, err := g.spec.Place(tx, g.tasks[placed], ci)
+		n, err := g.spec.Place(tx, g.tasks[0], ci)
 		if err != nil { // such as a full subnet
-			return placed, sched.Failure{Reason: err.Error()}
+			g.why = sched.Failure{Reason: err.Error()}
+			return false
 		}
 		tx.Tasks.Put(n)
-		placed++
+		g.tasks = g.tasks[1:]
 	}
-	return placed, g.why
+	return true
+}
+
+// expire stops the tasks that have waited too long. It returns how long the oldest of the others may still wait, or 0
+// if there is none.
+func (g *group) expire(tx *state.Tx, now time.Time) (wait time.Duration) {
+	for _, task := range g.tasks {
+		left := task.CreatedAt.Add(ecs.ProvisioningTimeout).Sub(now)
+		switch {
+		case left <= 0:
+			text := "TaskFailedToStart: " + reason(&tx.Tables, task, g.why)
+			tx.Tasks.Put(task.Stop(ecs.TaskFailedToStart, text, now))
+		case wait == 0 || left < wait:
+			wait = left
+		}
+	}
+	return wait
 }
 
 func (p *placing) world(t *state.Tables, clusterARN string) sched.World {

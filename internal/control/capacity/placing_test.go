@@ -73,34 +73,81 @@ func TestSmallTasksPassLargeOnes(t *testing.T) {
 	})
 }
 
-// Tasks that get no address, because their subnet is full, leave their room to the tasks after them.
+// Tasks that get no address, because their subnet is full, leave their room to the others.
 func TestFullSubnetHoldsNobodyUp(t *testing.T) {
 	play(t, func(s *stage) {
-		subnet := fleet.Subnets(region, account)[0]
-		s.put(func(tx *state.Tx) {
-			tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: definitionARN + "0",
-				NetworkMode:          ecs.NetworkAwsvpc,
-				ContainerDefinitions: []ecs.ContainerDefinition{{Name: "web", CPU: 512, Memory: 512}}})
-			network := &fleet.Network{Region: region, Account: account, CIDR: netip.MustParsePrefix("172.31.0.0/16")}
-			tx.Networks.Put(network)
-			part := network.Part(subnet)
-			for a := part.Addr(); part.Contains(a); a = a.Next() {
-				if a != netip.MustParseAddr("172.31.0.9") { // the only one that is free
-					tx.Tasks.Put(&ecs.Task{TaskARN: prefix + "task/c/" + a.String(), LastStatus: ecs.Running,
-						Attachments: []ecs.Attachment{{ID: a.String(), Type: "ElasticNetworkInterface",
-							Details: []ecs.KeyValuePair{{Name: "privateIPv4Address", Value: a.String()}}}}})
-				}
-			}
-		})
-		inSubnet := s.ask(2, func(t *ecs.Task) {
-			t.TaskDefinitionARN, t.ServiceARN, t.Group = definitionARN+"0", prefix+"service/c/vpc", "service:vpc"
-			t.Waiting.NetworkConfiguration = &ecs.NetworkConfiguration{
-				AwsvpcConfiguration: &ecs.AwsvpcConfiguration{Subnets: []string{subnet.ID}}}
-		})
+		s.fill(0, 1)
+		inSubnet := s.ask(2, s.inSubnet(0, "vpc"))
 		others := s.ask(2)
 		s.register("i-1", "p")
 		s.expect(inSubnet, "i-1", "-")
 		s.expect(others, "i-1", "-")
+	})
+}
+
+// Groups that want the subnet of one that failed come after all others, even if their tasks are older.
+func TestGroupsInOneFullSubnet(t *testing.T) {
+	play(t, func(s *stage) {
+		s.fill(0, 0)
+		first, second := s.ask(2, s.inSubnet(0, "first")), s.ask(2, s.inSubnet(0, "second"))
+		others := s.ask(3)
+		s.register("i-1", "p")
+		s.expect(append(first, second...), "-", "-", "-", "-")
+		s.expect(others, "i-1", "i-1", "-")
+	})
+}
+
+// A step makes two plans at most. If a group of the second fails too, its room stays free until a step with more room.
+func TestTwoPlansInAStep(t *testing.T) {
+	play(t, func(s *stage) {
+		s.fill(0, 0)
+		pack := func(t *ecs.Task) {
+			t.Waiting.Strategies = []ecs.PlacementStrategy{{Type: "binpack", Field: "cpu"}} // so i-1 is first
+		}
+		first := s.ask(5, s.inSubnet(0, "first", 1), pack)
+		second := s.ask(5, s.inSubnet(0, "second", 1), pack)
+		others := s.ask(1, s.inSubnet(1, "others"))
+		s.register("i-1", "p")
+		inOtherZone := func(i *ecs.ContainerInstance) { i.Attributes[0].Value, i.Registered.CPU = "us-east-1b", 1536 }
+		s.register("i-2", "p", inOtherZone)
+		s.expect(append(first, second...), "-", "-", "-", "-", "-", "-", "-", "-", "-", "-")
+		s.expect(others, "-")
+		s.register("i-3", "p", inOtherZone)
+		s.expect(others, "i-2")
+	})
+}
+
+// inSubnet makes tasks of a service with addresses in a subnet.
+func (s *stage) inSubnet(subnet int, service string, more ...int) func(*ecs.Task) {
+	var ids []string
+	for _, k := range append([]int{subnet}, more...) {
+		ids = append(ids, fleet.Subnets(region, account)[k].ID)
+	}
+	return func(t *ecs.Task) {
+		t.TaskDefinitionARN, t.ServiceARN, t.Group = definitionARN+"0", prefix+"service/c/"+service, "service:"+service
+		t.Waiting.NetworkConfiguration = &ecs.NetworkConfiguration{
+			AwsvpcConfiguration: &ecs.AwsvpcConfiguration{Subnets: ids}}
+	}
+}
+
+// fill takes the addresses of a subnet except for some.
+func (s *stage) fill(subnet, free int) {
+	s.put(func(tx *state.Tx) {
+		tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: definitionARN + "0",
+			NetworkMode:          ecs.NetworkAwsvpc,
+			ContainerDefinitions: []ecs.ContainerDefinition{{Name: "web", CPU: 512, Memory: 512}}})
+		network := &fleet.Network{Region: region, Account: account, CIDR: netip.MustParsePrefix("172.31.0.0/16")}
+		tx.Networks.Put(network)
+		part := network.Part(fleet.Subnets(region, account)[subnet])
+		first := part.Addr()
+		for range 4 + free { // the first four are reserved
+			first = first.Next()
+		}
+		for a := first; part.Contains(a); a = a.Next() {
+			tx.Tasks.Put(&ecs.Task{TaskARN: prefix + "task/c/" + a.String(), LastStatus: ecs.Running,
+				Attachments: []ecs.Attachment{{ID: a.String(), Type: "ElasticNetworkInterface",
+					Details: []ecs.KeyValuePair{{Name: "privateIPv4Address", Value: a.String()}}}}})
+		}
 	})
 }
 
