@@ -273,20 +273,20 @@ func (t *Gauge) measureInstance(names metrics, tables *state.Tables, ci *ecs.Con
 	if !ok {
 		return
 	}
-	put := func(metric, unit string, value float64) {
+	put := func(metric, unit string, value float64, known bool) {
 		s := single(in.ID, 1, value)
-		s.Even = true
+		s.Even, s.Unknown = true, !known
 		feed.Sample(age, names.ec2(metric, unit, "InstanceId", in.ID), s)
 		if in.GroupKey() != "" {
 			feed.Sample(age, names.ec2(metric, unit, "AutoScalingGroupName", in.Scaling.Group), s)
 		}
 	}
 	if ci.Registered.CPU > 0 {
-		put("CPUUtilization", "Percent", 100*used[0]/float64(ci.Registered.CPU))
+		put("CPUUtilization", "Percent", 100*used[0]/float64(ci.Registered.CPU), true)
 	}
 	for i, kind := range kinds {
-		if kind.moved != "" && (t.batch.known[i] || !t.batch.runs) {
-			put(kind.moved, "Bytes", used[i]*perMinute)
+		if kind.moved != "" {
+			put(kind.moved, "Bytes", used[i]*perMinute, t.batch.known[i] || !t.batch.runs)
 		}
 	}
 }

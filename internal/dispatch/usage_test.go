@@ -322,39 +322,40 @@ func TestInstanceCPU(t *testing.T) {
 
 // An instance's traffic is the bytes that its tasks have moved in the minute; a group's is the average of its
 // instances. An instance without tasks has moved none. If the agent reports no traffic of the tasks, as in network mode
-// host, the instance has no point.
+// host, neither the instance nor its group has a point: the average of the others would be that of the idle ones.
 func TestInstanceNetwork(t *testing.T) {
 	inMinutes(t, func(m *metered) {
 		def := m.define(definition("web", "web:1"))
-		for i := range 4 {
+		instance := func(i int, group string, rate float64, tasks ...string) {
 			ci := m.instance(fmt.Sprint(i))
 			in := &fleet.Instance{ID: fmt.Sprint("i-", i), Region: region, Account: account, State: fleet.Running,
-				Scaling: fleet.Membership{Group: "asg", Lifecycle: fleet.LifecycleInService}}
+				Scaling: fleet.Membership{Group: group, Lifecycle: fleet.LifecycleInService}}
 			m.update(func(tx *state.Tx) {
 				c := *ci
 				c.EC2InstanceID = in.ID
 				tx.ContainerInstances.Put(&c)
 				tx.Instances.Put(in)
 			})
-			var tasks []acs.TaskMetric
-			for _, name := range []string{"a", "b"} {
-				if i == 3 {
-					continue
-				}
-				arn := m.place(ci, def, fmt.Sprint(name, i), func(t *ecs.Task) { t.LastStatus = ecs.Running })
-				u := used(arn, 1, 1)
-				if rate := float64(1000 * (i + 1)); i < 2 {
+			var reported []acs.TaskMetric
+			for _, name := range tasks {
+				u := used(m.place(ci, def, name, func(t *ecs.Task) { t.LastStatus = ecs.Running }), 1, 1)
+				if rate > 0 {
 					u.Containers[0].Network = &acs.NetworkStats{
 						RxBytesPerSecond: &acs.StatsSet{Min: 0, Max: 2 * rate, Sum: 4 * rate, SampleCount: 4},
 						TxBytesPerSecond: &acs.StatsSet{Min: 1, Max: 1, Sum: 4, SampleCount: 4},
 					}
 				}
-				tasks = append(tasks, u)
+				reported = append(reported, u)
 			}
 			agent := m.reporter(ci)
-			agent.say(time.Now(), tasks...)
-			agent.say(time.Now(), tasks...)
+			agent.say(time.Now(), reported...)
+			agent.say(time.Now(), reported...)
 		}
+		instance(0, "asg", 1000, "a", "b")
+		instance(1, "asg", 2000, "c", "d")
+		instance(2, "asg", 0)
+		instance(3, "host", 0, "e", "f")
+		instance(4, "host", 0)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		bytes := func(count, least, average, most float64) statistics {
@@ -362,12 +363,15 @@ func TestInstanceNetwork(t *testing.T) {
 		}
 		m.expectPoint(bytes(1, 120_000, 120_000, 120_000), "AWS/EC2", "NetworkIn", "InstanceId", "i-0")
 		m.expectPoint(bytes(1, 240_000, 240_000, 240_000), "AWS/EC2", "NetworkIn", "InstanceId", "i-1")
-		if got := m.points("AWS/EC2", "NetworkIn", "InstanceId", "i-2"); len(got) != 0 {
-			t.Errorf("an instance whose traffic is not known has %+v", got)
-		}
-		m.expectPoint(bytes(1, 0, 0, 0), "AWS/EC2", "NetworkIn", "InstanceId", "i-3")
+		m.expectPoint(bytes(1, 0, 0, 0), "AWS/EC2", "NetworkIn", "InstanceId", "i-2")
+		m.expectPoint(bytes(1, 0, 0, 0), "AWS/EC2", "NetworkIn", "InstanceId", "i-4")
 		m.expectPoint(bytes(3, 0, 120_000, 240_000), "AWS/EC2", "NetworkIn", "AutoScalingGroupName", "asg")
 		m.expectPoint(bytes(3, 0, 80, 120), "AWS/EC2", "NetworkOut", "AutoScalingGroupName", "asg")
+		for _, d := range [][2]string{{"InstanceId", "i-3"}, {"AutoScalingGroupName", "host"}} {
+			if got := m.points("AWS/EC2", "NetworkIn", d[0], d[1]); len(got) != 0 {
+				t.Errorf("%s, whose traffic is not known, has %+v", d[1], got)
+			}
+		}
 	})
 }
 

@@ -58,6 +58,8 @@ type Sample struct {
 	Even bool
 	// Idle says that the member does nothing. A group whose members are all idle has no point.
 	Idle bool
+	// Unknown says that it is not known what the member used; only Member has a meaning then. The group has no point.
+	Unknown bool
 }
 
 // Limits of a sample. With them, sums of samples cannot overflow.
@@ -77,7 +79,7 @@ func Measured(count, sum, lowest, highest float64) bool {
 }
 
 func (s Sample) valid() bool {
-	return s.Weight > 0 && s.Weight <= maxValue && Measured(s.Count, s.Sum, s.Min, s.Max)
+	return s.Unknown || s.Weight > 0 && s.Weight <= maxValue && Measured(s.Count, s.Sum, s.Min, s.Max)
 }
 
 // Reason is why a report had no effect.
@@ -133,7 +135,7 @@ type group struct {
 // member is the sum of the samples of one member.
 type member struct {
 	weight, count, sum, min, max float64
-	even, idle                   bool
+	even, idle, unknown          bool
 }
 
 // New returns a Minutes that accepts reports of the minute that now is in, and of later ones.
@@ -165,6 +167,10 @@ func (g *Minutes) Sample(at time.Time, name Name, s Sample) {
 	of := m.member(name, s.Member, g.most)
 	if of == nil {
 		g.Drop(TooMany, 1)
+		return
+	}
+	if s.Unknown {
+		of.unknown = true
 		return
 	}
 	of.weight, of.even, of.idle = s.Weight, s.Even, of.idle && s.Idle
@@ -319,12 +325,16 @@ func (m *minute) point(name Name, s meter.Summary) meter.Datum {
 	return d
 }
 
-// sampled returns the summary of a group's members, or an empty one if there are none or all are idle.
+// sampled returns the summary of a group's members, or an empty one if there are none, if all are idle, or if it is not
+// known what one of them used in a part of the minute.
 func (g *group) sampled() meter.Summary {
 	idle := true
 	lowest, highest := math.Inf(1), 0.0
 	var used, reserved float64
 	for _, m := range g.order {
+		if m.unknown {
+			return meter.Summary{}
+		}
 		average := min(max(m.sum/m.count, m.min), m.max)
 		if m.even {
 			m.min, m.max = average, average

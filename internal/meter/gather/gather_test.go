@@ -52,6 +52,7 @@ func drawCall(rt *rapid.T, now time.Time) call {
 		Weight: float64(rapid.IntRange(1, 4096).Draw(rt, "weight")),
 		Count:  count, Sum: sum, Min: low, Max: high,
 		Even: c.name.Metric == "b", Idle: rapid.Bool().Draw(rt, "idle"),
+		Unknown: c.name.Metric == "c" && rapid.IntRange(0, 5).Draw(rt, "unknown") == 0,
 	}
 	return c
 }
@@ -67,10 +68,11 @@ func recount(calls []call) (s meter.Summary) {
 			byMember[c.sample.Member] = append(byMember[c.sample.Member], c.sample)
 		}
 	}
-	low, high, used, reserved, idle := math.Inf(1), 0.0, 0.0, 0.0, true
+	low, high, used, reserved, idle, unknown := math.Inf(1), 0.0, 0.0, 0.0, true, false
 	for _, samples := range byMember {
 		count, sum, lowest, highest := 0.0, 0.0, math.Inf(1), 0.0
 		for _, one := range samples {
+			unknown = unknown || one.Unknown
 			count, sum = count+one.Count, sum+one.Sum
 			lowest, highest = min(lowest, one.Min), max(highest, one.Max)
 			idle = idle && one.Idle
@@ -82,7 +84,7 @@ func recount(calls []call) (s meter.Summary) {
 		low, high = min(low, lowest), max(high, highest)
 		used, reserved = used+average*weight, reserved+weight
 	}
-	if !idle {
+	if !idle && !unknown {
 		n := float64(len(byMember))
 		s = meter.StatisticSet(n, n*used/reserved, low, high)
 	}
