@@ -41,7 +41,7 @@ type AutoScalingGroup struct {
 	Status          string   `json:",omitempty"` // "" or DeleteInProgress
 	// sentences about the last changes of Desired; the causes of the next activities begin with them
 	Note             string    `json:",omitempty"`
-	CooldownStart    time.Time `json:",omitzero"`  // end of the last activity that changed capacity
+	CooldownStart    time.Time `json:",omitzero"`  // end of the last launch or termination
 	LaunchFailures   int       `json:",omitempty"` // failed launches since the last successful one
 	NextLaunch       time.Time `json:",omitzero"`  // after failed launches: no launch before this time
 	BlockedByProtect bool      `json:",omitempty"` // an activity has reported that protection blocks a scale-in

@@ -9,7 +9,8 @@ import (
 )
 
 // arrive moves a running member one state on its way into service (ecs.md 5.3). Each state is
-// written, and the change makes the group due again.
+// written, and the change makes the group due again. A member that returns from standby was not launched: hooks do not
+// hold it, and its activity starts no cooldown and does not end the pause after failed launches.
 func (s *step) arrive(m *fleet.Instance) *fleet.Instance {
 	switch m.Scaling.Lifecycle {
 	case fleet.LifecyclePending:
@@ -25,8 +26,12 @@ func (s *step) arrive(m *fleet.Instance) *fleet.Instance {
 	c := m.Clone()
 	c.Scaling.Lifecycle, c.Scaling.InServiceAt = fleet.LifecycleInService, s.m.Now
 	c.Scaling.Rebalancing, c.Scaling.Returning = false, false
-	s.finish(m.Scaling.LaunchedBy, fleet.ActivitySuccessful, "")
-	s.g.LaunchFailures, s.g.NextLaunch = 0, time.Time{}
+	if m.Scaling.Returning {
+		s.conclude(m.Scaling.LaunchedBy, fleet.ActivitySuccessful, "")
+	} else {
+		s.finish(m.Scaling.LaunchedBy, fleet.ActivitySuccessful, "")
+		s.g.LaunchFailures, s.g.NextLaunch = 0, time.Time{}
+	}
 	s.tx.Instances.Put(c)
 	return c
 }
@@ -35,7 +40,7 @@ func (s *step) arrive(m *fleet.Instance) *fleet.Instance {
 func (s *step) rest(m *fleet.Instance) *fleet.Instance {
 	c := m.Clone()
 	c.Scaling.Lifecycle = fleet.LifecycleStandby
-	s.finish(m.Scaling.LaunchedBy, fleet.ActivitySuccessful, "")
+	s.conclude(m.Scaling.LaunchedBy, fleet.ActivitySuccessful, "")
 	s.tx.Instances.Put(c)
 	return c
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -29,8 +30,12 @@ func (w *world) standby(id string, enter bool, by int) {
 	})
 }
 
+// stateOf returns an instance's state in the group; "" if its row was deleted.
 func (w *world) stateOf(id string) fleet.Lifecycle {
-	i, _ := w.store.View().Instances.Get(fleet.InstanceARN(region, account, id))
+	i, ok := w.store.View().Instances.Get(fleet.InstanceARN(region, account, id))
+	if !ok {
+		return ""
+	}
 	return i.Scaling.Lifecycle
 }
 
@@ -89,19 +94,82 @@ func TestStandbyWithReplacement(t *testing.T) {
 	})
 }
 
-// An instance that is terminated in standby leaves its group, which launches none for it.
+// An instance that is terminated in standby stays there, healthy, and its group launches none for it. When it is put
+// back into service, the group finds that it is terminated and replaces it.
 func TestTerminatedInStandby(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
-		w.want(1)
+		w.want(2)
 		w.after(time.Minute)
 		one := w.members()[0]
 		w.standby(one.ID, true, -1)
 		w.after(time.Second)
 		w.change(one.ID, func(i *fleet.Instance) { i.AskTermination(time.Now()) })
+		w.after(2 * time.Hour) // longer than a terminated instance is described
+		if w.stateOf(one.ID) != fleet.LifecycleStandby || w.members()[0].Scaling.Health != fleet.Healthy ||
+			len(w.members()) != 2 || w.driver.runs() != 1 {
+			t.Fatalf("%q; %s; %d run", w.stateOf(one.ID), w.lifecycle(), w.driver.runs())
+		}
+		w.standby(one.ID, false, 1)
+		w.after(2 * time.Minute)
+		if slices.ContainsFunc(w.members(), func(m *fleet.Instance) bool { return m.ID == one.ID }) ||
+			w.inService() != "a1 b1" {
+			t.Errorf("members %s, in service %s", w.lifecycle(), w.inService())
+		}
+		if all := w.transcript(); !strings.Contains(all, "Cancelled | Moving EC2 instance out of Standby: ID") ||
+			!strings.Contains(all, "response to "+fleet.WhyGone) {
+			t.Error(all)
+		}
+	})
+}
+
+// The same holds if its machine fails when it is started again in standby: that is no failed launch of the group.
+func TestFailedInStandby(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.want(1)
 		w.after(time.Minute)
-		if slices.ContainsFunc(w.members(), func(m *fleet.Instance) bool { return m.Scaling.Member() }) ||
-			w.driver.runs() != 0 {
-			t.Errorf("members %s, %d run", w.lifecycle(), w.driver.runs())
+		id := w.members()[0].ID
+		w.standby(id, true, -1)
+		w.after(time.Second)
+		w.change(id, func(i *fleet.Instance) { i.Desired = fleet.Stopped })
+		w.after(time.Minute)
+		w.driver.breakWith(errors.New("no space"))
+		w.change(id, func(i *fleet.Instance) { i.Desired = fleet.Running })
+		w.after(time.Minute)
+		w.driver.breakWith(nil)
+		if m := w.members()[0]; m.State != fleet.Terminated || m.Scaling.Lifecycle != fleet.LifecycleStandby {
+			t.Fatalf("%s, %s", m.State, m.Scaling.Lifecycle)
+		}
+		w.standby(id, false, 1)
+		w.after(time.Minute)
+		if all := w.transcript(); w.inService() != "a1" || strings.Contains(all, "Failed") {
+			t.Errorf("in service %q, %s", w.inService(), all)
+		}
+	})
+}
+
+// ecs.md 5.10: the cooldown starts when a launch or a termination ends, and standby is neither. It does not end the
+// pause after failed launches either.
+func TestStandbyIsNoLaunch(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.want(1)
+		w.after(time.Minute)
+		old, _ := w.store.View().AutoScalingGroups.Get(groupKey)
+		later := time.Now().Add(time.Hour)
+		w.group(func(g *fleet.AutoScalingGroup) { g.LaunchFailures, g.NextLaunch = 9, later })
+		id := w.members()[0].ID
+		for _, c := range []struct {
+			enter bool
+			by    int
+			end   fleet.Lifecycle
+		}{{true, -1, fleet.LifecycleStandby}, {false, 1, fleet.LifecycleInService}} {
+			w.standby(id, c.enter, c.by)
+			w.after(time.Minute)
+			g, _ := w.store.View().AutoScalingGroups.Get(groupKey)
+			if w.stateOf(id) != c.end || !g.CooldownStart.Equal(old.CooldownStart) || g.LaunchFailures != 9 ||
+				!g.NextLaunch.Equal(later) {
+				t.Errorf("in %s, after %d failures: cooldown from %v, want %v; next launch at %v", w.stateOf(id),
+					g.LaunchFailures, g.CooldownStart, old.CooldownStart, g.NextLaunch)
+			}
 		}
 	})
 }

@@ -65,13 +65,9 @@ func (s *step) settle() {
 		switch {
 		case m.Scaling.Lifecycle.Launching() && m.State == fleet.Running && m.Desired == fleet.Running:
 			m = s.arrive(m)
-		case m.Scaling.Lifecycle.Resting() && m.State == fleet.Terminated:
-			s.finish(m.Scaling.LaunchedBy, fleet.ActivityCancelled, m.Scaling.Lifecycle.Unfinished())
-			s.end(m)
-			continue
 		case m.Scaling.Lifecycle == fleet.LifecycleEnteringStandby && len(m.Scaling.Targets) == 0:
 			m = s.rest(m)
-		case m.Scaling.Lifecycle == fleet.LifecyclePending && m.State == fleet.Terminated &&
+		case m.Scaling.Lifecycle == fleet.LifecyclePending && !m.Scaling.Returning && m.State == fleet.Terminated &&
 			m.Machine.Phase == fleet.PhaseFailed:
 			s.finish(m.Scaling.LaunchedBy, fleet.ActivityFailed, m.Reason.Message+".  Launching EC2 instance failed.")
 			s.failedLaunch()
@@ -96,14 +92,21 @@ func (s *step) end(m *fleet.Instance) {
 	s.tx.Instances.Put(c)
 }
 
-// finish ends an activity. One that was deleted or has ended stays as it is.
+// finish ends the activity of a launch or termination, and starts the cooldown (ecs.md 5.10).
 func (s *step) finish(key string, status fleet.ActivityStatus, message string) {
+	if s.conclude(key, status, message) {
+		s.g.CooldownStart = s.m.Now
+	}
+}
+
+// conclude ends an activity, and reports whether it was open. One that was deleted or has ended stays as it is.
+func (s *step) conclude(key string, status fleet.ActivityStatus, message string) bool {
 	a, ok := s.tx.Activities.Get(key)
 	if !ok || !a.Open() {
-		return
+		return false
 	}
 	s.tx.Activities.Put(a.Finished(status, message, s.m.Now))
-	s.g.CooldownStart = s.m.Now
+	return true
 }
 
 func (s *step) failedLaunch() {
