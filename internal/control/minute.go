@@ -9,11 +9,17 @@ import (
 // made.
 const middle = 30 * time.Second
 
-// EachMinute calls measure in the middle of every minute until ctx ends, and returns its cause.
+// EachMinute calls measure in the middle of every minute until ctx ends, and returns its cause. It calls it once a
+// minute even if the clock goes back by up to a minute, as when it is slewed while the timer is not.
 func EachMinute(ctx context.Context, now func() time.Time, measure func()) error {
+	var last time.Time
 	for {
 		at := now()
 		next := at.Add(-middle).Truncate(time.Minute).Add(time.Minute + middle)
+		if next.Equal(last) {
+			next = next.Add(time.Minute)
+		}
+		last = next
 		timer := time.NewTimer(next.Sub(at))
 		select {
 		case <-timer.C:
