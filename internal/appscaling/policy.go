@@ -3,7 +3,6 @@ package appscaling
 import (
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -41,12 +40,23 @@ type Tracking struct {
 	Predefined *Predefined    `json:",omitempty"`
 	Customized *alarm.Measure `json:",omitempty"`
 	// Math has metrics and expressions, one of which is the metric (ecs.md 6.15).
-	Math []alarm.Query `json:",omitempty"`
+	Math []Query `json:",omitempty"`
+	// Period is the period in seconds that was given with Customized or Math, or nil. It is described as it was given;
+	// the alarms compare points of a minute.
+	Period *int `json:",omitempty"`
 	// Cooldowns are in seconds; nil means scaling.DefaultCooldown (ecs.md 6.8).
 	OutCooldown *int `json:",omitempty"`
 	InCooldown  *int `json:",omitempty"`
 	// HighID and LowID are UUIDs in the names of the two alarms.
 	HighID, LowID string
+}
+
+// Query is an element of metric math. GivenPeriod and StatPeriod are the periods in seconds that were given with it and
+// with its metric; they are like the Period of Tracking.
+type Query struct {
+	alarm.Query
+	GivenPeriod *int `json:",omitempty"`
+	StatPeriod  *int `json:",omitempty"`
 }
 
 // Predefined is a predefined metric (ecs.md 6.3). Label is its resource label, which only RequestsPerTarget
@@ -144,7 +154,7 @@ func (t *Tracking) Same(other *Tracking) bool {
 		return a.Metric.Equal(b.Metric) && a.Statistic == b.Statistic && a.Unit == b.Unit
 	}
 	if t.Math != nil {
-		return reflect.DeepEqual(t.Math, other.Math)
+		return reflect.DeepEqual(t.Queries(time.Minute), other.Queries(time.Minute))
 	}
 	return t.Predefined != nil && other.Predefined != nil && *t.Predefined == *other.Predefined
 }
@@ -172,12 +182,13 @@ func (p *Policy) alarm(name string, c scaling.Condition, now time.Time) *alarm.A
 }
 
 // Queries returns Math as an alarm has it, with the period of its metrics.
-func (t *Tracking) Queries(period time.Duration) []alarm.Query {
-	all := slices.Clone(t.Math)
-	for i, q := range all {
+func (t *Tracking) Queries(period time.Duration) (all []alarm.Query) {
+	for _, one := range t.Math {
+		q := one.Query
 		if q.Measure != nil {
-			all[i].Period = period
+			q.Period = period
 		}
+		all = append(all, q)
 	}
 	return all
 }

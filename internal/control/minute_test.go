@@ -10,8 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/control"
 )
 
-// Each minute of the clock is measured once, also if the clock differs from the timer, because it is slewed, until it is
-// set back by more than a minute.
+// Each minute of the clock is measured once, also if the clock differs from the timer, because it is slewed, unless it
+// is set back by more than a minute.
 func TestEachMinute(t *testing.T) {
 	const minute, ms = time.Minute, time.Millisecond
 	for name, c := range map[string]struct {
@@ -31,9 +31,7 @@ func TestEachMinute(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now().Add(minute / 2) // the bubble begins at midnight
 				behind, calls := time.Duration(0), 0
-				now := func() time.Time {
-					return time.Now().Add(-behind)
-				}
+				now := func() time.Time { return time.Now().Add(-behind) }
 				ctx, cancel := context.WithTimeout(t.Context(), 5*minute)
 				defer cancel()
 				var got []time.Duration

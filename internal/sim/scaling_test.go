@@ -67,7 +67,8 @@ func TestTargetTrackingOfMetricMath(t *testing.T) {
 	tracking := stack.ScalingPolicies[0].Tracking
 	cpu := tracking.Measure(stack.ScalingPolicies[0].ResourceID)
 	tracking.Predefined, tracking.Target = nil, 0.6
-	tracking.Math = []alarm.Query{{ID: "share", Expression: "m1 / 100"}, {ID: "m1", Hidden: true, Measure: &cpu}}
+	tracking.Math = []appscaling.Query{{Query: alarm.Query{ID: "share", Expression: "m1 / 100"}},
+		{Query: alarm.Query{ID: "m1", Hidden: true, Measure: &cpu}}}
 	if math := run(); math != plain || !strings.Contains(math, "Setting desired count to 8") {
 		t.Errorf("%s\nwant %s", math, plain)
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/berthhq/berth/internal/action/request"
-	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
@@ -89,16 +88,15 @@ func parseTracking(in *shape.TargetTrackingScalingPolicyConfiguration) (*appscal
 		return nil, invalid("A policy that tracks a target has either PredefinedMetricSpecification or " +
 			"CustomizedMetricSpecification.")
 	}
-	var err error
-	switch custom := in.CustomizedMetricSpecification; {
-	case custom == nil:
+	if in.PredefinedMetricSpecification != nil {
+		var err error
 		t.Predefined, err = parsePredefined(in.PredefinedMetricSpecification)
-	case custom.Metrics != nil:
-		t.Math, err = parseMath(custom)
-	default:
-		t.Customized, err = parseCustomized(custom)
+		return t, err
 	}
-	return t, err
+	if problem := request.ParseCustomized(in.CustomizedMetricSpecification, t); problem != "" {
+		return nil, invalid("%s", problem)
+	}
+	return t, nil
 }
 
 // parsePredefined reads a predefined metric (ecs.md 6.3, 6.4).
@@ -145,20 +143,6 @@ func checkLabel(t *state.Tables, call *awswire.Call, r resource, label string) e
 		balancer, group)
 }
 
-// parseCustomized reads a custom metric.
-func parseCustomized(in *shape.CustomizedMetricSpecification) (*alarm.Measure, error) {
-	m := &alarm.Measure{Statistic: in.Statistic, Unit: request.Value(in.Unit), Metric: alarm.Metric{
-		Namespace: request.Value(in.Namespace), Name: request.Value(in.MetricName)}}
-	for _, d := range in.Dimensions {
-		m.Metric.Dimensions = append(m.Metric.Dimensions, alarm.Dimension{
-			Name: request.Value(d.Name), Value: request.Value(d.Value)})
-	}
-	if err := request.CheckMeasure(m); err != nil {
-		return nil, invalid("The customized metric is invalid: %v.", err)
-	}
-	return m, nil
-}
-
 func answerStep(s *scaling.StepRule) *shape.StepScalingPolicyConfiguration {
 	if s == nil {
 		return nil
@@ -186,18 +170,6 @@ func answerTracking(t *appscaling.Tracking) *shape.TargetTrackingScalingPolicyCo
 			ResourceLabel: request.Optional(p.Label)}
 		return out
 	}
-	if t.Math != nil {
-		out.CustomizedMetricSpecification = &shape.CustomizedMetricSpecification{
-			Metrics: request.Answers(t.Math, answerMath)}
-		return out
-	}
-	m := t.Customized
-	out.CustomizedMetricSpecification = &shape.CustomizedMetricSpecification{
-		Namespace: &m.Metric.Namespace, MetricName: &m.Metric.Name, Statistic: m.Statistic,
-		Unit: request.Optional(m.Unit),
-		Dimensions: request.Answers(m.Metric.Dimensions, func(d alarm.Dimension) shape.MetricDimension {
-			return shape.MetricDimension{Name: &d.Name, Value: &d.Value}
-		}),
-	}
+	out.CustomizedMetricSpecification = request.AnswerCustomized[shape.CustomizedMetricSpecification](t)
 	return out
 }

@@ -50,6 +50,40 @@ func TestPolicyMath(t *testing.T) {
 	}
 }
 
+// The periods of a policy's metrics, all of a minute, are described where they were put.
+func TestPolicyPeriods(t *testing.T) {
+	const (
+		plain = custom + "Namespace=n" + custom + "MetricName=m" + custom + "Statistic=Average"
+		first = mathMetric + custom + "Metrics.member.1."
+		stat  = "<Stat>Sum</Stat><Period>60</Period></MetricStat>"
+	)
+	for call, want := range map[string]string{
+		plain:                             "",
+		mathMetric:                        "",
+		plain + custom + "Period=60":      "<Namespace>n</Namespace><Period>60</Period><Statistic>",
+		mathMetric + custom + "Period=60": "</Metrics><Period>60</Period></Cust",
+		first + "Period=60":               "</MetricStat><Period>60</Period><Ret",
+		first + "MetricStat.Period=60":    stat,
+		mathMetric + custom + "Metrics.member.2.Period=60": "<Expression>m1/1000</Expression><Period>60</Period>",
+	} {
+		d := newDesk(t)
+		d.group("1", "3", "1")
+		d.ok(trackLine + call)
+		got, n := d.ok("DescribePolicies AutoScalingGroupName=g"), 1
+		if want == "" {
+			n = 0
+		}
+		if !strings.Contains(got, want) || strings.Count(got, "<Period>") != n {
+			t.Errorf("%s\ngot  %s\nwant %s", call, got, want)
+		}
+		again := d.call(strings.Replace(trackLine, "Name=p", "Name=q", 1) +
+			strings.NewReplacer(custom+"Period=60", "", custom+"Metrics.member.1.Period=60", "").Replace(call))
+		if !strings.Contains(again, "tracks this metric already") {
+			t.Errorf("%s: a second policy for the metric: %s", call, again)
+		}
+	}
+}
+
 // ecs.md 5.10: the average traffic of a group's instances.
 func TestPolicyNetwork(t *testing.T) {
 	d := newDesk(t)

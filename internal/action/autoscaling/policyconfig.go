@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/berthhq/berth/internal/action/request"
-	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
@@ -145,16 +144,15 @@ func parseTracking(in *shape.TargetTrackingConfiguration) (*appscaling.Tracking,
 		return nil, invalid("A policy that tracks a target has either PredefinedMetricSpecification or " +
 			"CustomizedMetricSpecification.")
 	}
-	var err error
-	switch custom := in.CustomizedMetricSpecification; {
-	case custom == nil:
+	if in.PredefinedMetricSpecification != nil {
+		var err error
 		t.Predefined, err = parsePredefined(in.PredefinedMetricSpecification)
-	case custom.Metrics != nil:
-		t.Math, err = parseMath(custom)
-	default:
-		t.Customized, err = parseCustomized(custom)
+		return t, err
 	}
-	return t, err
+	if problem := request.ParseCustomized(in.CustomizedMetricSpecification, t); problem != "" {
+		return nil, invalid("%s", problem)
+	}
+	return t, nil
 }
 
 func parsePredefined(in *shape.PredefinedMetricSpecification) (*appscaling.Predefined, error) {
@@ -171,22 +169,6 @@ func parsePredefined(in *shape.PredefinedMetricSpecification) (*appscaling.Prede
 		}
 	}
 	return p, nil
-}
-
-func parseCustomized(in *shape.CustomizedMetricSpecification) (*alarm.Measure, error) {
-	m := &alarm.Measure{Statistic: in.Statistic, Unit: request.Value(in.Unit), Metric: alarm.Metric{
-		Namespace: request.Value(in.Namespace), Name: request.Value(in.MetricName)}}
-	if in.Period != nil && *in.Period != 60 {
-		return nil, invalid("Berth supports a Period of 60 seconds only: %d", *in.Period)
-	}
-	for _, d := range in.Dimensions {
-		m.Metric.Dimensions = append(m.Metric.Dimensions, alarm.Dimension{
-			Name: request.Value(d.Name), Value: request.Value(d.Value)})
-	}
-	if err := request.CheckMeasure(m); err != nil {
-		return nil, invalid("The customized metric is invalid: %v.", err)
-	}
-	return m, nil
 }
 
 // checkLabel refuses a target group that is not one of the group, and a load balancer that does not send requests to
@@ -247,16 +229,6 @@ func answerTracking(t *appscaling.Tracking) *shape.TargetTrackingConfiguration {
 			ResourceLabel: request.Optional(p.Label)}
 		return out
 	}
-	if t.Math != nil {
-		out.CustomizedMetricSpecification = &shape.CustomizedMetricSpecification{
-			Metrics: request.Answers(t.Math, answerMath)}
-		return out
-	}
-	m := t.Customized
-	out.CustomizedMetricSpecification = &shape.CustomizedMetricSpecification{
-		Namespace: &m.Metric.Namespace, MetricName: &m.Metric.Name, Statistic: m.Statistic,
-		Unit:       request.Optional(m.Unit),
-		Dimensions: request.Answers(m.Metric.Dimensions, answerDimension),
-	}
+	out.CustomizedMetricSpecification = request.AnswerCustomized[shape.CustomizedMetricSpecification](t)
 	return out
 }
