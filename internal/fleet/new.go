@@ -125,24 +125,29 @@ func (g *AutoScalingGroup) Attach(i *Instance, id string, now time.Time, to int)
 // Rest begins to move a member that is in service into standby. Load balancers drain it first. from and to are the
 // capacity of the group before and after it. Rest returns the changed copy and the activity.
 func (g *AutoScalingGroup) Rest(i *Instance, id string, now time.Time, from, to int) (*Instance, *Activity) {
-	a := g.newActivity(id, now, ActivityInProgress)
-	a.Instance, a.Zone, a.SubnetID = i.ID, i.Zone, i.SubnetID
-	a.Description = "Moving EC2 instance to Standby: " + i.ID
-	a.Cause = causeMoved(now, i.ID, "moved to standby", "shrinking", from, to)
-	c := i.Clone()
-	c.Scaling.Lifecycle, c.Scaling.LaunchedBy = LifecycleEnteringStandby, a.Key()
+	c, a := g.move(i, id, now, ActivityInProgress, "to Standby", causeMoved(now, i.ID, "moved to standby", "shrinking",
+		from, to))
+	c.Scaling.Lifecycle = LifecycleEnteringStandby
 	return c, a
 }
 
 // Return begins to move a member from standby into service. from and to are the capacity of the group before and after
 // it. Return returns the changed copy and the activity.
 func (g *AutoScalingGroup) Return(i *Instance, id string, now time.Time, from, to int) (*Instance, *Activity) {
-	a := g.newActivity(id, now, ActivityPreInService)
-	a.Instance, a.Zone, a.SubnetID = i.ID, i.Zone, i.SubnetID
-	a.Description = "Moving EC2 instance out of Standby: " + i.ID
-	a.Cause = causeMoved(now, i.ID, "moved out of standby", "increasing", from, to)
+	c, a := g.move(i, id, now, ActivityPreInService, "out of Standby", causeMoved(now, i.ID, "moved out of standby",
+		"increasing", from, to))
+	c.Scaling.Lifecycle, c.Scaling.Returning = LifecyclePending, true
+	return c, a
+}
+
+// move starts the activity that moves a member, and stores its key in a copy of the member.
+func (g *AutoScalingGroup) move(i *Instance, id string, now time.Time, status ActivityStatus, to, cause string) (
+	*Instance, *Activity) {
+	a := g.newActivity(id, now, status)
+	a.Instance, a.Zone, a.SubnetID, a.Cause = i.ID, i.Zone, i.SubnetID, cause
+	a.Description = "Moving EC2 instance " + to + ": " + i.ID
 	c := i.Clone()
-	c.Scaling.Lifecycle, c.Scaling.LaunchedBy, c.Scaling.Returning = LifecyclePending, a.Key(), true
+	c.Scaling.LaunchedBy = a.Key()
 	return c, a
 }
 

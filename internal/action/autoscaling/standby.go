@@ -14,17 +14,16 @@ import (
 func (a *api) enterStandby(
 	ctx context.Context, call *awswire.Call, in *shape.EnterStandbyInput,
 ) (*shape.EnterStandbyOutput, error) {
-	decrement := *in.ShouldDecrementDesiredCapacity
 	acts, err := a.moveAll(ctx, call, in.AutoScalingGroupName, in.InstanceIds, fleet.LifecycleInService,
-		func(g *fleet.AutoScalingGroup, n int) (move, error) {
-			if !decrement {
-				return g.Rest, nil
-			}
-			if g.Desired-n < g.Min {
-				return nil, sizesForbid(g, "place into standby", n)
+		(*fleet.AutoScalingGroup).Rest, func(g *fleet.AutoScalingGroup, n int) error {
+			switch {
+			case !*in.ShouldDecrementDesiredCapacity:
+				return nil
+			case g.Desired-n < g.Min:
+				return sizesForbid(g, "place into standby", n)
 			}
 			g.Desired -= n
-			return g.Rest, nil
+			return nil
 		})
 	return &shape.EnterStandbyOutput{Activities: acts}, err
 }
@@ -33,23 +32,23 @@ func (a *api) exitStandby(
 	ctx context.Context, call *awswire.Call, in *shape.ExitStandbyInput,
 ) (*shape.ExitStandbyOutput, error) {
 	acts, err := a.moveAll(ctx, call, in.AutoScalingGroupName, in.InstanceIds, fleet.LifecycleStandby,
-		func(g *fleet.AutoScalingGroup, n int) (move, error) {
+		(*fleet.AutoScalingGroup).Return, func(g *fleet.AutoScalingGroup, n int) error {
 			if g.Desired+n > g.Max {
-				return nil, sizesForbid(g, "move out of standby", n)
+				return sizesForbid(g, "move out of standby", n)
 			}
 			g.Desired += n
-			return g.Return, nil
+			return nil
 		})
 	return &shape.ExitStandbyOutput{Activities: acts}, err
 }
 
-// move begins to move a member, as AutoScalingGroup.Rest and Return do.
-type move func(i *fleet.Instance, id string, now time.Time, from, to int) (*fleet.Instance, *fleet.Activity)
+// move begins to move a member of a group, as AutoScalingGroup.Rest and Return do.
+type move func(g *fleet.AutoScalingGroup, i *fleet.Instance, id string, now time.Time, from, to int) (
+	*fleet.Instance, *fleet.Activity)
 
-// moveAll moves members of a group that are in a state. resize changes the group's capacity by the number of members,
-// and returns how to move them.
+// moveAll moves members of a group that are in a state. resize changes the group's capacity by the number of members.
 func (a *api) moveAll(ctx context.Context, call *awswire.Call, group *string, ids []string, from fleet.Lifecycle,
-	resize func(g *fleet.AutoScalingGroup, n int) (move, error),
+	begin move, resize func(g *fleet.AutoScalingGroup, n int) error,
 ) (acts []shape.Activity, err error) {
 	if len(ids) == 0 {
 		return nil, invalid("The request must contain the parameter InstanceIds")
@@ -58,8 +57,7 @@ func (a *api) moveAll(ctx context.Context, call *awswire.Call, group *string, id
 	err = a.change(ctx, call, group, func(tx *state.Tx, g *fleet.AutoScalingGroup) error {
 		acts = nil
 		before := g.Desired
-		begin, err := resize(g, len(ids))
-		if err != nil {
+		if err := resize(g, len(ids)); err != nil {
 			return err
 		}
 		for n, id := range ids {
@@ -70,7 +68,7 @@ func (a *api) moveAll(ctx context.Context, call *awswire.Call, group *string, id
 			if i.Scaling.Lifecycle != from {
 				return invalid("The instance %s is not in %s.", id, from)
 			}
-			moved, act := begin(i, uuids[n], call.Now, before, g.Desired)
+			moved, act := begin(g, i, uuids[n], call.Now, before, g.Desired)
 			tx.Instances.Put(moved)
 			tx.Activities.Put(act)
 			acts = append(acts, answerActivity(&tx.Tables, act))
