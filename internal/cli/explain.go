@@ -100,7 +100,7 @@ func printAnswer(w io.Writer, a why.Answer) {
 		fmt.Fprintln(w, "It runs as it should.")
 	}
 	if a.Scaling != "" {
-		fmt.Fprintf(w, "\n%s\n", quote.Lines(wrap(quote.Text("scaling: "+a.Scaling), width)))
+		fmt.Fprintf(w, "\n%s\n", quote.Lines(wrap(quote.Text(a.Scaling), width)))
 	}
 	for _, r := range a.Reasons {
 		fmt.Fprintf(w, "\n%s\n", quote.Lines(wrap(quote.Text(r.Source+": "+r.Text), width)))

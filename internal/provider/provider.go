@@ -8,6 +8,7 @@ package provider
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -130,6 +131,17 @@ func Alarms(p *ecs.CapacityProvider, g *fleet.AutoScalingGroup, c *ecs.Cluster, 
 		alarm.OfPolicy(g.Region, g.Account, p.PolicyARN(), highName, measure(p, c), high, now),
 		alarm.OfPolicy(g.Region, g.Account, p.PolicyARN(), lowName, measure(p, c), low, now),
 	}
+}
+
+// AtMaximum and NoFit are the reasons why a group does not get the instances that its tasks need, as
+// ecs.ManagedScalingState.Held has them.
+func AtMaximum(g *fleet.AutoScalingGroup) string {
+	return fmt.Sprintf("Auto Scaling group %s has reached its maximum of %d instances", g.Name, g.Max)
+}
+
+// NoFit is described at AtMaximum.
+func NoFit(g *fleet.AutoScalingGroup) string {
+	return fmt.Sprintf("none of the tasks fits on an instance of Auto Scaling group %s", g.Name)
 }
 
 // Follow makes the tag, the hook and the alarms those that the capacity provider needs now, and deletes what it does

@@ -82,7 +82,8 @@ type Service struct {
 	LastFailure string
 	// why no task is started now, and when the next one is; "" when nothing is delayed
 	Retry string
-	// Scaling says why the scaling policies change nothing although alarms call them; "" otherwise
+	// Scaling says why the scaling policies change nothing although alarms call them; "" otherwise, and for a service
+	// at rest: at its minimum, or at the count that the policies propose
 	Scaling string `json:",omitempty"`
 	Tasks   []Task
 }
@@ -205,7 +206,10 @@ func serviceOf(t *state.Tables, s *ecs.Service, now time.Time) Service {
 	progress := t.Progress(s.ServiceARN)
 	out := Service{
 		Name: s.ServiceName, Status: s.Status, TaskDefinition: arn.LastID(progress.Current().TaskDefinition),
-		Desired: progress.DesiredCount(s), Scaling: why.Scaling(t, s, now),
+		Desired: progress.DesiredCount(s),
+	}
+	if text, atRest := why.Scaling(t, s, now); !atRest {
+		out.Scaling = text
 	}
 	if p := progress.Primary(); p != nil {
 		out.Rollout = p.RolloutState

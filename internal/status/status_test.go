@@ -10,11 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/mem"
+	"github.com/berthhq/berth/internal/why"
 )
 
 func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
@@ -214,6 +218,52 @@ func TestAgentFailure(t *testing.T) {
 		if r.AgentFailure != tt.all || r.Clusters[1].AgentFailure != tt.shop || r.Clusters[0].AgentFailure != tt.other {
 			t.Errorf("%d restarts, registered %t, joins %q: %q, clusters %+v", tt.restarts, tt.registered, tt.joins,
 				r.AgentFailure, r.Clusters)
+		}
+	}
+}
+
+// A service says why its policies change nothing, but not that it is idle.
+func TestScalingOfServices(t *testing.T) {
+	const region, account = "us-east-1", "123456789012"
+	now := time.Unix(1000, 0)
+	policy := &appscaling.Policy{ID: "p", Region: region, Account: account, ResourceID: "service/c/s", Name: "cpu",
+		Type: appscaling.TargetTracking, Tracking: &appscaling.Tracking{HighID: "h", LowID: "l",
+			Tracking: scaling.Tracking{Target: 60}, Predefined: &appscaling.Predefined{Type: appscaling.AverageCPU}}}
+	for _, c := range []struct {
+		reason  scaling.Reason
+		desired int
+		told    bool
+	}{{scaling.AlreadyAtMax, 4, true}, {scaling.AlreadyAtMin, 2, false}, {scaling.AlreadyAtDesired, 3, false}} {
+		store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		svc := &ecs.Service{ServiceARN: ecs.ARN(region, account, ecs.TypeService, "c/s"), ServiceName: "s",
+			CreatedAt: now, ClusterARN: ecs.ARN(region, account, ecs.TypeCluster, "c"), Status: ecs.ServiceActive,
+			DesiredCount: c.desired}
+		err = store.Update(t.Context(), func(tx *state.Tx) error {
+			tx.Clusters.Put(&ecs.Cluster{ClusterARN: svc.ClusterARN, ClusterName: "c", Status: ecs.ClusterActive})
+			tx.Services.Put(svc)
+			tx.ScalableTargets.Put(&appscaling.Target{ID: "t", Region: region, Account: account,
+				ResourceID: "service/c/s", Bounds: scaling.Bounds{Min: 2, Max: 4}})
+			tx.PutScalingPolicy(policy, now)
+			for _, arn := range policy.AlarmARNs() {
+				tx.AlarmStatus.Put(&alarm.Status{ARN: arn, Value: scaling.InAlarm, TransitionedAt: now})
+			}
+			tx.ScalingProgress.Put(&appscaling.Progress{Region: region, Account: account, ResourceID: "service/c/s",
+				Service: now, Held: c.reason, HeldSince: now})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := why.Scaling(&store.View().Tables, svc, now); text == "" {
+			t.Errorf("%s is not explained", c.reason)
+		}
+		got := Of(&store.View().Tables, account, region, now).Clusters[0].Services[0].Scaling
+		if (got != "") != c.told {
+			t.Errorf("%s: %q, want it told: %v", c.reason, got, c.told)
 		}
 	}
 }

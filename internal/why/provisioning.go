@@ -47,11 +47,11 @@ func (a *Answer) provisioning(t *state.Tables, task *ecs.Task, now time.Time) {
 		a.add("capacity", "The cluster does not have capacity provider %s any more.", name)
 		return
 	}
-	a.capacity(t, p)
+	a.capacity(t, spec.Cluster, p)
 }
 
 // capacity adds whether the Auto Scaling group of a capacity provider is launching instances, or why it is not.
-func (a *Answer) capacity(t *state.Tables, p *ecs.CapacityProvider) {
+func (a *Answer) capacity(t *state.Tables, c *ecs.Cluster, p *ecs.CapacityProvider) {
 	g, ok := provider.Group(t, p)
 	if !ok {
 		a.add("capacity", "The Auto Scaling group of capacity provider %s does not exist any more.", p.Name)
@@ -68,10 +68,12 @@ func (a *Answer) capacity(t *state.Tables, p *ecs.CapacityProvider) {
 	}
 	r := a.add("capacity", "Auto Scaling group %s has %s in service and %d starting; it should have %d.", g.Name,
 		number(inService, "instance", "instances"), starting, g.Desired)
-	switch {
-	case g.Desired >= g.Max:
-		r.Text += " It has reached its maximum."
+	switch why := limit(t, c, p, g); {
+	case why == provider.AtMaximum(g):
+		r.Text += " No more are launched: " + why + "."
 		r.Advice = "Raise the maximum of the group: aws autoscaling update-auto-scaling-group --max-size N"
+	case why != "":
+		r.Text += " No more are launched: " + why + "."
 	case !p.ScalesGroup():
 		r.Text += " ECS does not scale it: managed scaling is disabled."
 		r.Advice = "Launch instances in the group, or enable managed scaling of capacity provider " + p.Name + "."

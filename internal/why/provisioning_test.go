@@ -8,6 +8,7 @@ import (
 
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
@@ -27,7 +28,8 @@ func TestProvisioning(t *testing.T) {
 				"if there is none: container-instance ci1: needs 512 CPU units, 100 are free",
 			"Auto Scaling group g has 1 instance in service and 2 starting; it should have 2."}, false},
 		{"a group at its maximum", func(_ *world, g *fleet.AutoScalingGroup, _ *ecs.CapacityProvider) { g.Max = 2 },
-			[]string{"It has reached its maximum.", "--max-size N"}, false},
+			[]string{"it should have 2. No more are launched: Auto Scaling group g has reached its maximum of 2 " +
+				"instances.", "--max-size N"}, false},
 		{"no managed scaling", func(_ *world, _ *fleet.AutoScalingGroup, p *ecs.CapacityProvider) {
 			p.AutoScalingGroupProvider.ManagedScaling.Status = ecs.Disabled
 		}, []string{"ECS does not scale it: managed scaling is disabled."}, false},
@@ -51,7 +53,8 @@ func TestProvisioning(t *testing.T) {
 			g := &fleet.AutoScalingGroup{Name: "g", ID: "1", Region: region, Account: account, Desired: 2, Max: 5}
 			p := &ecs.CapacityProvider{CapacityProviderARN: ecs.ProviderARN(clusterARN, "p"), Name: "p",
 				Status: ecs.CapacityProviderActive, AutoScalingGroupProvider: ecs.AutoScalingGroupProvider{
-					AutoScalingGroupARN: g.ARN(), ManagedScaling: ecs.ManagedScaling{Status: ecs.Enabled}}}
+					AutoScalingGroupARN: g.ARN(),
+					ManagedScaling:      ecs.ManagedScaling{Status: ecs.Enabled, TargetCapacity: 100}}}
 			w.instance.CapacityProviderName, w.instance.Registered.CPU = "p", 100
 			w.task.LastStatus, w.task.Waiting = ecs.Provisioning, &ecs.Placement{}
 			w.task.ContainerInstanceARN, w.task.ServiceARN, w.task.CapacityProviderName = "", "", "p"
@@ -84,8 +87,10 @@ func provisioningTables(
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	err = store.Update(t.Context(), func(tx *state.Tx) error {
-		tx.Clusters.Put(&ecs.Cluster{ClusterARN: clusterARN, ClusterName: "shop", Status: ecs.ClusterActive,
-			CapacityProviders: []string{"p"}})
+		cluster := &ecs.Cluster{ClusterARN: clusterARN, ClusterName: "shop", Status: ecs.ClusterActive,
+			CapacityProviders: []string{"p"}}
+		tx.Clusters.Put(cluster)
+		putHigh(tx, cluster, p, g, scaling.InAlarm)
 		tx.CapacityProviders.Put(p)
 		tx.AutoScalingGroups.Put(g)
 		for id, lifecycle := range map[string]fleet.Lifecycle{"i-1": fleet.LifecycleInService,

@@ -31,7 +31,8 @@ func Service(t *state.Tables, svc *ecs.Service, now time.Time) Answer {
 		a.TaskDefinition = arn.LastID(v.primary.Revision.TaskDefinition)
 		a.Status += ", " + v.primary.RolloutState
 	}
-	a.Latest, a.Scaling = latest(t, v.latest), Scaling(t, svc, now)
+	a.Latest = latest(t, v.latest)
+	a.Scaling, _ = Scaling(t, svc, now)
 	switch svc.Status {
 	case ecs.ServiceInactive:
 		a.Failed = true

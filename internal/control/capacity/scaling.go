@@ -181,9 +181,9 @@ func alarmName(tx *state.Tx, d *alarm.Due) string {
 func held(g *fleet.AutoScalingGroup, why scaling.Reason) string {
 	switch why {
 	case scaling.AlreadyAtMax:
-		return fmt.Sprintf("Auto Scaling group %s has reached its maximum of %d instances", g.Name, g.Max)
+		return provider.AtMaximum(g)
 	case scaling.HeldNoFit:
-		return fmt.Sprintf("none of the tasks fits on an instance of Auto Scaling group %s", g.Name)
+		return provider.NoFit(g)
 	}
 	return ""
 }
