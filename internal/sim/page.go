@@ -154,6 +154,12 @@ func hours(b *bytes.Buffer, names []string, all []*Report) {
 // first.
 func decisions(b *bytes.Buffer, title string, r *Report) {
 	fmt.Fprintf(b, "<h2>%s</h2>\n", esc(title))
+	for i, what := range r.Unmeasured {
+		if i == 0 {
+			b.WriteString("<p>Not simulated:</p>\n")
+		}
+		fmt.Fprintf(b, "<p>%s</p>\n", esc(what))
+	}
 	rows := func(important bool) {
 		b.WriteString("<table><tr><th>time<th>what<th>of<th>decision and reason</tr>\n")
 		n := 0

@@ -310,7 +310,8 @@ func (r *recorder) sampleCluster(t *state.Tables, w *world, arn string, ends boo
 // report returns the report.
 func (w *world) report() *Report {
 	r := w.history
-	out := &Report{Start: w.begin, Minutes: r.minutes, Seed: w.o.Seed, Decisions: r.decisions, Omitted: r.lost}
+	out := &Report{Start: w.begin, Minutes: r.minutes, Seed: w.o.Seed, Decisions: r.decisions, Omitted: r.lost,
+		Unmeasured: w.unmeasured()}
 	for _, a := range w.apps {
 		s := r.service(nil, a)
 		s.Requests, s.Late, s.Refused, s.Moved = math.Round(s.Requests), math.Round(s.Late), math.Round(s.Refused),

@@ -14,6 +14,9 @@ type Report struct {
 	// are left out.
 	Decisions []Decision
 	Omitted   int
+	// Unmeasured says which policies compare metrics that had no values: nothing measures them in a simulation, as
+	// network traffic and what programs push.
+	Unmeasured []string
 }
 
 // ServiceReport is the report on one service.

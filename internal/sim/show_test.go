@@ -26,6 +26,7 @@ func hostileReport() *Report {
 	r.Clusters = []ClusterReport{{Cluster: hostile, Points: []ClusterPoint{{60, 1, 2, 3, 4}, {120, 1, 2, 3, 4}}}}
 	r.Decisions = []Decision{{At: made, Kind: "group", Subject: hostile, Text: hostile, Reason: hostile, Refused: true},
 		{At: made, Kind: "service", Subject: hostile, Text: hostile}}
+	r.Unmeasured = []string{hostile}
 	return r
 }
 

@@ -33,6 +33,12 @@ func Text(w io.Writer, r *Report, width int) {
 		spark(w, "CPU reserved", "%", column(c.Points, func(p ClusterPoint) float64 { return p.CPUReserved }))
 		spark(w, "mem. reserved", "%", column(c.Points, func(p ClusterPoint) float64 { return p.MemoryReserved }))
 	}
+	for i, what := range r.Unmeasured {
+		if i == 0 {
+			fmt.Fprintln(w, "\nNot simulated")
+		}
+		line(w, width, 2, what)
+	}
 	textDecisions(w, r, width)
 }
 

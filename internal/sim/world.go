@@ -335,7 +335,7 @@ func (w *world) refreshHost(t *state.Tables, key string) {
 	h := w.byCI[key]
 	switch {
 	case ok && ci.Present() && h == nil:
-		h = &host{ci: ci, gauge: dispatch.Gauge{Feed: w.feed, Instance: key}}
+		h = &host{ci: ci, gauge: dispatch.Gauge{Feed: measures{w.feed}, Instance: key}}
 		w.byCI[key] = h
 		w.hosts = append(w.hosts, h)
 		slices.SortFunc(w.hosts, func(a, b *host) int {
