@@ -95,11 +95,8 @@ func TestMetricMathRefuses(t *testing.T) {
 		"has either Metrics or MetricName, Namespace, D": custom(func(c *customIn) { c.Metrics = queries{m1()} }),
 	} {
 		_, err := a.putPolicy(t, "p", edit)
-		if err == nil || !strings.HasPrefix(err.Error(), v) && !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", want, err)
-		}
-		if err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %s", err, want)
+		if err == nil || !strings.HasPrefix(err.Error(), v) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s%s", err, v, want)
 		}
 	}
 	if n := a.store.View().Alarms.Len(); n != 0 {
