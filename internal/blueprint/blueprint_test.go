@@ -313,6 +313,11 @@ func TestMistakes(t *testing.T) {
 		}
 		return fmt.Sprintf("line %d:", 1+strings.Count(before, "\n"))
 	}
+	const revision = `task-definition/web:1",
+      "LaunchType": "",
+      "CapacityProviderStrategy": [
+        {
+          "CapacityProvider": "`
 	for _, c := range []struct{ old, new, where, want string }{
 		{`"Format": 1`, `"Format": 7`, "", "format 7, and this program reads format 1"},
 		{`"Region": "us-east-1",`, `"Region": "",`, "", "must have a Region and an Account"},
@@ -334,6 +339,7 @@ func TestMistakes(t *testing.T) {
 		{`"CapacityProviders": [
         "cp"`, `"CapacityProviders": [
         "x"`, `"Clusters"`, `the capacity provider "x" is not in CapacityProviders`},
+		{revision + "cp", revision + "x", `"Revisions"`, `Revisions[0]: the cluster has no capacity provider "x"`},
 		{`"MinimumScalingStepSize": 1`, `"MinimumScalingStepSize": 0`, `"CapacityProviders"`,
 			"minimumScalingStepSize must be between 1 and 10000, not 0"},
 		{`"Status": "ACTIVE",
@@ -372,6 +378,26 @@ func TestMistakes(t *testing.T) {
 	if _, err := Read(strings.NewReader(strings.Repeat(" ", MaxBytes+1))); err == nil ||
 		!strings.Contains(err.Error(), "16 MiB") {
 		t.Error(err)
+	}
+}
+
+// What a group launches is found without a look at all launch configurations and templates.
+func TestLaunches(t *testing.T) {
+	g := &fleet.AutoScalingGroup{Name: "g", Launch: fleet.LaunchSource{Configuration: "500"}}
+	allocations := func(configurations int) float64 {
+		s := &Stack{}
+		for i := range configurations {
+			s.LaunchConfigurations = append(s.LaunchConfigurations, &fleet.LaunchConfiguration{Name: fmt.Sprint(i),
+				Data: fleet.LaunchData{InstanceType: fmt.Sprint("type", i)}})
+		}
+		l := s.Launches()
+		if d, why := l.Of(g); d.InstanceType != "type500" || why != "" {
+			t.Errorf("of %d configurations: %q, %s", configurations, d.InstanceType, why)
+		}
+		return testing.AllocsPerRun(10, func() { l.Of(g) })
+	}
+	if few, many := allocations(501), allocations(5000); many > few {
+		t.Errorf("%v allocations with many configurations, %v with few", many, few)
 	}
 }
 

@@ -99,7 +99,7 @@ func (c *checker) checkServices() {
 }
 
 func (c *checker) checkFleet() {
-	groups, launches := map[string]bool{}, launchesOf(c.s)
+	groups, launches := map[string]bool{}, c.s.Launches()
 	for i, g := range c.s.Groups {
 		c.unique(groups, "Groups", i, g.Key(), g.Name)
 		c.needs("Groups", i, g.Region == c.s.Region && g.Account == c.s.Account,

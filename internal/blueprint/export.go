@@ -14,7 +14,7 @@ type exporter struct {
 	services map[string]bool // by resource id
 	groups   map[string]bool // by key
 	targets  map[string]bool // by key
-	launches *launches       // nil before the first group
+	launches *Launches       // nil before the first group
 }
 
 // Export returns the stack of a region and account.
@@ -77,7 +77,7 @@ func usable(items []ecs.StrategyItem, in map[string]bool, left func(name string)
 	return kept
 }
 
-// checkStrategies checks the capacity providers of clusters and services.
+// checkStrategies checks the capacity providers of clusters, services and revisions.
 func (c *checker) checkStrategies() {
 	in, clusters := c.s.providersByARN(), make(map[string][]string)
 	for i, v := range c.s.Clusters {
@@ -88,8 +88,15 @@ func (c *checker) checkStrategies() {
 		clusters[v.ClusterARN] = v.CapacityProviders
 		c.checkStrategy("Clusters", i, v.DefaultStrategy, v.CapacityProviders)
 	}
+	cluster := make(map[string]string) // of a service
 	for i, v := range c.s.Services {
+		cluster[v.ServiceARN] = v.ClusterARN
 		c.checkStrategy("Services", i, v.CapacityProviderStrategy, clusters[v.ClusterARN])
+	}
+	for i, v := range c.s.Revisions {
+		if of, ok := cluster[v.ServiceARN]; ok {
+			c.checkStrategy("Revisions", i, v.CapacityProviderStrategy, clusters[of])
+		}
 	}
 }
 

@@ -115,7 +115,7 @@ func keepGroup(s *exporter, _ *state.Tables, g *fleet.AutoScalingGroup) bool {
 		return false
 	}
 	if s.launches == nil {
-		s.launches = launchesOf(s.Stack)
+		s.launches = s.Launches()
 	}
 	if why := s.launches.cannotLaunch(g); why != "" {
 		return s.leave("group %q: %s", g.Name, why)

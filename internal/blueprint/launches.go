@@ -6,14 +6,15 @@ import (
 	"github.com/berthhq/berth/internal/fleet"
 )
 
-// launches has what the groups of a stack can launch.
-type launches struct {
+// Launches has what the groups of a stack can launch. Its methods may be called concurrently.
+type Launches struct {
 	configurations map[string]*fleet.LaunchConfiguration // by name
 	templates      map[string]*fleet.LaunchTemplate      // by id
 }
 
-func launchesOf(s *Stack) *launches {
-	l := &launches{map[string]*fleet.LaunchConfiguration{}, map[string]*fleet.LaunchTemplate{}}
+// Launches returns what the groups of the stack can launch.
+func (s *Stack) Launches() *Launches {
+	l := &Launches{map[string]*fleet.LaunchConfiguration{}, map[string]*fleet.LaunchTemplate{}}
 	for _, c := range s.LaunchConfigurations {
 		l.configurations[c.Name] = c
 	}
@@ -23,8 +24,8 @@ func launchesOf(s *Stack) *launches {
 	return l
 }
 
-// of returns what a group launches. If the stack does not have it, why is the reason.
-func (l *launches) of(g *fleet.AutoScalingGroup) (d fleet.LaunchData, why string) {
+// Of returns what a group launches. If the stack does not have it, why is the reason.
+func (l *Launches) Of(g *fleet.AutoScalingGroup) (d fleet.LaunchData, why string) {
 	if name := g.Launch.Configuration; name != "" {
 		if c, ok := l.configurations[name]; ok {
 			return fleet.ResolveConfiguration(c).Data, ""
@@ -41,8 +42,8 @@ func (l *launches) of(g *fleet.AutoScalingGroup) (d fleet.LaunchData, why string
 }
 
 // cannotLaunch returns why a group cannot launch instances, or "" if it can.
-func (l *launches) cannotLaunch(g *fleet.AutoScalingGroup) string {
-	d, why := l.of(g)
+func (l *Launches) cannotLaunch(g *fleet.AutoScalingGroup) string {
+	d, why := l.Of(g)
 	_, known := fleet.FindInstanceType(d.InstanceType)
 	switch {
 	case len(g.Slots()) == 0:
@@ -55,9 +56,4 @@ func (l *launches) cannotLaunch(g *fleet.AutoScalingGroup) string {
 		return fmt.Sprintf("there is no instance type %q", d.InstanceType)
 	}
 	return ""
-}
-
-// LaunchOf returns what a group launches. If the stack does not have it, why is the reason.
-func (s *Stack) LaunchOf(g *fleet.AutoScalingGroup) (d fleet.LaunchData, why string) {
-	return launchesOf(s).of(g)
 }

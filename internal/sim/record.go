@@ -23,6 +23,7 @@ const maxDecisions = 20_000
 // recorder collects the data of a report.
 type recorder struct {
 	stack     *blueprint.Stack
+	launches  *blueprint.Launches
 	sub       *state.Subscription[eventKey]
 	decisions []Decision
 	lost      int // decisions that were too many
@@ -39,8 +40,8 @@ type recorder struct {
 type eventKey struct{ table, key string }
 
 func newRecorder(store *state.Store, s *blueprint.Stack) *recorder {
-	r := &recorder{stack: s, services: map[string]*ServiceReport{}, groups: map[string]*GroupReport{},
-		clusters: map[string]*ClusterReport{}, counts: map[string][]int{}}
+	r := &recorder{stack: s, launches: s.Launches(), services: map[string]*ServiceReport{},
+		groups: map[string]*GroupReport{}, clusters: map[string]*ClusterReport{}, counts: map[string][]int{}}
 	r.sub = state.Subscribe(store, eventKeys)
 	return r
 }
@@ -253,7 +254,7 @@ func (r *recorder) sampleGroup(t *state.Tables, key string, ends bool, at int) {
 	s := r.groups[key]
 	if s == nil {
 		s = &GroupReport{Group: g.Name, MinInstances: math.MaxInt}
-		if d, why := r.stack.LaunchOf(g); why == "" {
+		if d, why := r.launches.Of(g); why == "" {
 			s.Type = d.InstanceType
 		}
 		r.groups[key] = s
