@@ -123,14 +123,23 @@ func (a *Alarm) MetricEntry() string {
 	return MetricEntry(a.Region, a.Account, a.Measure.Metric)
 }
 
-// OfLoadBalancers reports whether the alarm is on what load balancers count, alone or in an expression.
-func (a *Alarm) OfLoadBalancers() bool {
-	return a.Measure.Metric.ofLoadBalancers() || slices.ContainsFunc(a.Queries, func(q Query) bool {
-		return q.Measure != nil && q.Measure.Metric.ofLoadBalancers()
+// OnlyMinutes reports whether Berth measures a metric of the alarm only each minute. An expression over it and over
+// others has no value for a second either. Metrics that users put may have points of a second.
+func (a *Alarm) OnlyMinutes() bool {
+	return a.Measure.Metric.onlyMinutes() || slices.ContainsFunc(a.Queries, func(q Query) bool {
+		return q.Measure != nil && q.Measure.Metric.onlyMinutes()
 	})
 }
 
-func (m Metric) ofLoadBalancers() bool { return m.Namespace == "AWS/ApplicationELB" }
+func (m Metric) onlyMinutes() bool {
+	berths := strings.HasPrefix(m.Namespace, "AWS/") || m.Namespace == "ECS/ContainerInsights"
+	return berths && !HasSeconds(m.Namespace)
+}
+
+// HasSeconds reports whether the metrics in a namespace, which Berth measures, may have points of a second too.
+func HasSeconds(namespace string) bool {
+	return namespace == "AWS/ECS" || namespace == "AWS/EC2" || namespace == "AWS/ECS/ManagedScaling"
+}
 
 // Composite reports whether the alarm's state follows from the states of other alarms.
 func (a *Alarm) Composite() bool { return a.Rule != "" }

@@ -35,13 +35,8 @@ type Metric struct {
 // Scope returns the scope of an account's metrics in a region.
 func Scope(account, region string) string { return account + "/" + region }
 
-// HasSeconds reports whether the metrics in a namespace, which Berth measures, may have points of a second too.
-func HasSeconds(namespace string) bool {
-	return namespace == "AWS/ECS" || namespace == "AWS/EC2" || namespace == "AWS/ECS/ManagedScaling"
-}
-
-// OfSeconds returns the namespace with the points of a second for a namespace that Berth measures. The points of
-// a minute are in the given namespace. There are points of a second only for services and groups that are scaled
+// OfSeconds returns the namespace with the points of a second for a namespace of which alarm.HasSeconds is true. The
+// points of a minute are in the given namespace. There are points of a second only for services and groups that are scaled
 // at the pace of seconds (docs/scaling.md).
 func OfSeconds(namespace string) string { return "Berth/Seconds/" + namespace }
 

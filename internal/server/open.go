@@ -24,6 +24,7 @@ import (
 	actionlogs "github.com/berthhq/berth/internal/action/logs"
 	actionsns "github.com/berthhq/berth/internal/action/sns"
 	actionsts "github.com/berthhq/berth/internal/action/sts"
+	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/audit"
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
@@ -155,8 +156,8 @@ func (s *Server) openMetrics(context.Context) (err error) {
 // quick reports whether a metric has points of a second too: those of services and of Auto Scaling groups that are
 // scaled at the pace of seconds, of all if that is the pace of the server.
 func (s *Server) quick(n gather.Name) bool {
-	if !meter.HasSeconds(n.Namespace) || s.cfg.Pace == scaling.PaceOfSeconds {
-		return meter.HasSeconds(n.Namespace)
+	if !alarm.HasSeconds(n.Namespace) || s.cfg.Pace == scaling.PaceOfSeconds {
+		return alarm.HasSeconds(n.Namespace)
 	}
 	tables := &s.store.View().Tables
 	account, region, _ := strings.Cut(n.Scope, "/")

@@ -39,7 +39,8 @@ func (t *Tables) ManagedScalingOf(policyARN string) (*ecs.CapacityProvider, bool
 }
 
 // PaceOf returns the pace of an alarm on a server with a pace: that of its tags, or that of a scalable target whose
-// policy it calls, or that of the Auto Scaling group whose policy or managed scaling it calls.
+// policy it calls, or that of the Auto Scaling group whose policy or managed scaling it calls. An alarm on what Berth
+// measures only each minute has the pace of AWS, whatever the tags say: at another it would never have data.
 func (t *Tables) PaceOf(a *alarm.Alarm, server scaling.Pace) scaling.Pace {
 	for _, action := range a.Actions() {
 		_, group, _ := groupscaling.KeyFromARN(action)
@@ -59,10 +60,10 @@ func (t *Tables) PaceOf(a *alarm.Alarm, server scaling.Pace) scaling.Pace {
 			break
 		}
 	}
-	if pace := scaling.PaceFrom(a.Tags, server); !a.OfLoadBalancers() {
-		return pace
+	if a.OnlyMinutes() {
+		return scaling.PaceOfAWS
 	}
-	return scaling.PaceOfAWS // edges report a few times a minute, so there are no points of a second
+	return scaling.PaceFrom(a.Tags, server)
 }
 
 // PaceOfService returns the pace of the scalable target of a service on a server with a pace. A service without a

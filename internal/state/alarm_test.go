@@ -51,3 +51,31 @@ func TestPaceOfGroups(t *testing.T) {
 		}
 	}
 }
+
+// An alarm on what Berth measures only each minute, alone or in an expression, has the pace of AWS. Metrics that users
+// put may have points of a second.
+func TestPaceOfMetricsWithoutSeconds(t *testing.T) {
+	store := open(t, mem.New())
+	for namespace, want := range map[string]scaling.Pace{
+		"AWS/ECS": scaling.PaceOfSeconds, "AWS/EC2": scaling.PaceOfSeconds, "AWS/ECS/ManagedScaling": scaling.PaceOfSeconds,
+		"Chat": scaling.PaceOfSeconds, "AWS/ApplicationELB": scaling.PaceOfAWS, "AWS/AutoScaling": scaling.PaceOfAWS,
+		"AWS/ElastiCache": scaling.PaceOfAWS, "AWS/Logs": scaling.PaceOfAWS, "ECS/ContainerInsights": scaling.PaceOfAWS,
+	} {
+		m := alarm.Measure{Metric: alarm.Metric{Namespace: namespace, Name: "m"}}
+		cpu := alarm.Measure{Metric: alarm.Metric{Namespace: "AWS/ECS", Name: "CPUUtilization"}}
+		tags := tag.Set{}.With(tag.Tag{Key: scaling.PaceTag, Value: string(scaling.PaceOfSeconds)})
+		for what, a := range map[string]*alarm.Alarm{
+			"alone": {Measure: m, Tags: tags},
+			"in an expression": {Tags: tags, Queries: []alarm.Query{{ID: "e", Expression: "a * b"},
+				{ID: "a", Measure: &cpu}, {ID: "b", Measure: &m}}},
+		} {
+			if got := store.View().PaceOf(a, scaling.PaceOfAWS); got != want {
+				t.Errorf("%s, %s, with its own tag: the pace %q, want %q", namespace, what, got, want)
+			}
+			a.Tags = nil
+			if got := store.View().PaceOf(a, scaling.PaceOfSeconds); got != want {
+				t.Errorf("%s, %s, on a server of seconds: the pace %q, want %q", namespace, what, got, want)
+			}
+		}
+	}
+}

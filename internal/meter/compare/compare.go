@@ -66,7 +66,7 @@ func step(period time.Duration, e alarm.Evaluation) time.Duration {
 // points of a second in a namespace of its own.
 func Metric(a *alarm.Alarm, m alarm.Metric, pace scaling.Pace) meter.Metric {
 	out := meter.Metric{Scope: meter.Scope(a.Account, a.Region), Namespace: m.Namespace, Name: m.Name}
-	if pace == scaling.PaceOfSeconds && meter.HasSeconds(m.Namespace) {
+	if pace == scaling.PaceOfSeconds && alarm.HasSeconds(m.Namespace) {
 		out.Namespace = meter.OfSeconds(m.Namespace)
 	}
 	for _, d := range m.Dimensions {
