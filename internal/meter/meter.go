@@ -36,8 +36,8 @@ type Metric struct {
 func Scope(account, region string) string { return account + "/" + region }
 
 // OfSeconds returns the namespace with the points of a second for a namespace of which alarm.HasSeconds is true. The
-// points of a minute are in the given namespace. There are points of a second only for services and groups that are scaled
-// at the pace of seconds (docs/scaling.md).
+// points of a minute are in the given namespace. There are points of a second only for services and groups that are
+// scaled at the pace of seconds (docs/scaling.md).
 func OfSeconds(namespace string) string { return "Berth/Seconds/" + namespace }
 
 // Datum is a summary of the values measured at one time.

@@ -57,9 +57,15 @@ func TestPaceOfGroups(t *testing.T) {
 func TestPaceOfMetricsWithoutSeconds(t *testing.T) {
 	store := open(t, mem.New())
 	for namespace, want := range map[string]scaling.Pace{
-		"AWS/ECS": scaling.PaceOfSeconds, "AWS/EC2": scaling.PaceOfSeconds, "AWS/ECS/ManagedScaling": scaling.PaceOfSeconds,
-		"Chat": scaling.PaceOfSeconds, "AWS/ApplicationELB": scaling.PaceOfAWS, "AWS/AutoScaling": scaling.PaceOfAWS,
-		"AWS/ElastiCache": scaling.PaceOfAWS, "AWS/Logs": scaling.PaceOfAWS, "ECS/ContainerInsights": scaling.PaceOfAWS,
+		"AWS/ECS":                scaling.PaceOfSeconds,
+		"AWS/EC2":                scaling.PaceOfSeconds,
+		"AWS/ECS/ManagedScaling": scaling.PaceOfSeconds,
+		"Chat":                   scaling.PaceOfSeconds,
+		"AWS/ApplicationELB":     scaling.PaceOfAWS,
+		"AWS/AutoScaling":        scaling.PaceOfAWS,
+		"AWS/ElastiCache":        scaling.PaceOfAWS,
+		"AWS/Logs":               scaling.PaceOfAWS,
+		"ECS/ContainerInsights":  scaling.PaceOfAWS,
 	} {
 		m := alarm.Measure{Metric: alarm.Metric{Namespace: namespace, Name: "m"}}
 		cpu := alarm.Measure{Metric: alarm.Metric{Namespace: "AWS/ECS", Name: "CPUUtilization"}}
