@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// Load is a number of clients that request one URL. Each makes up to 100 requests a second, so that a moment without a
-// server is noticed within 10 ms, and the load leaves the machine to what it tests.
+// Load is a number of clients that request one URL. Each makes up to 100 requests a second, and they take turns: of n
+// clients that are answered at once, one makes a request every 10/n ms. So the load notices a short moment without a
+// server, and leaves the machine to what it tests.
 type Load struct {
 	stop chan struct{}
 	all  sync.WaitGroup
@@ -33,17 +34,30 @@ func (f Failure) String() string {
 
 // Visit starts that many clients. Every second one opens a connection for each request.
 func Visit(url string, clients int) *Load {
+	return visit(url, clients, func(i int) http.RoundTripper { return &http.Transport{DisableKeepAlives: i%2 == 1} })
+}
+
+func visit(url string, clients int, transport func(client int) http.RoundTripper) *Load {
 	l := &Load{stop: make(chan struct{}), answers: map[string]int{}}
 	for i := range clients {
-		c := &http.Client{Transport: &http.Transport{DisableKeepAlives: i%2 == 1}, Timeout: 20 * time.Second}
-		l.all.Go(func() { l.ask(c, url) })
+		c := &http.Client{Transport: transport(i), Timeout: 20 * time.Second}
+		l.all.Go(func() { l.ask(c, url, time.Duration(i)*every/time.Duration(clients)) })
 	}
 	return l
 }
 
-func (l *Load) ask(c *http.Client, url string) {
+// every is the time between two requests of a client.
+const every = 10 * time.Millisecond
+
+// ask makes requests until the load ends. It makes the first one after a delay and the time between two requests.
+func (l *Load) ask(c *http.Client, url string, delay time.Duration) {
 	defer c.CloseIdleConnections()
-	pace := time.NewTicker(10 * time.Millisecond)
+	select {
+	case <-l.stop:
+		return
+	case <-time.After(delay):
+	}
+	pace := time.NewTicker(every)
 	defer pace.Stop()
 	for {
 		select {
