@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/berthhq/berth/internal/action/request"
@@ -54,20 +55,23 @@ func answerService(t *state.Tables, s *ecs.Service, tags bool) shape.Service {
 }
 
 func answerDeploymentConfiguration(c ecs.DeploymentConfiguration) *shape.DeploymentConfiguration {
-	breaker := c.Breaker()
-	b := reshape.Out[shape.DeploymentCircuitBreaker](&breaker)
-	b.Enable, b.Rollback = &breaker.Enable, &breaker.Rollback
-	out := reshape.Out[shape.DeploymentConfiguration](&c)
-	out.MinimumHealthyPercent = new(int32(c.MinimumHealthyPercent))
-	out.MaximumPercent = new(int32(c.MaximumPercent))
-	out.DeploymentCircuitBreaker = &b
+	b := c.Breaker()
+	out := &shape.DeploymentConfiguration{
+		MinimumHealthyPercent: new(int32(c.MinimumHealthyPercent)), MaximumPercent: new(int32(c.MaximumPercent)),
+		Strategy: cmp.Or(c.Strategy, shape.DeploymentStrategyRolling),
+		DeploymentCircuitBreaker: &shape.DeploymentCircuitBreaker{
+			Enable: &b.Enable, Rollback: &b.Rollback, ResetOnHealthyTask: b.ResetOnHealthyTask,
+		},
+	}
+	if t := b.ThresholdConfiguration; t != nil {
+		out.DeploymentCircuitBreaker.ThresholdConfiguration = &shape.ThresholdConfiguration{
+			Type: t.Type, Value: new(int32(t.Value)),
+		}
+	}
 	if a := c.Alarms; a != nil {
 		out.Alarms = &shape.DeploymentAlarms{AlarmNames: a.AlarmNames, Enable: &a.Enable, Rollback: &a.Rollback}
 	}
-	if out.Strategy == "" {
-		out.Strategy = shape.DeploymentStrategyRolling
-	}
-	return &out
+	return out
 }
 
 func answerDeployment(s *ecs.Service, d ecs.Deployment, running, pending int) shape.Deployment {
